@@ -1,0 +1,95 @@
+"""Every diagnostic code with its title. Append-only: a code keeps its meaning for ever.
+
+Each has a page in `pages/` with a wrong and a right example, which tests run.
+"""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    # E00 text and encoding
+    "E0001": "the file is not UTF-8 text",
+    "E0002": "a character that a spec may not contain",
+    # E01 syntax
+    "E0101": "something else was expected here",
+    "E0102": "a bracket that is not closed",
+    "E0103": "a closing bracket without its opening one",
+    "E0104": "a string that does not end on its line",
+    "E0105": "an escape that strings do not know",
+    "E0106": "a reserved word as a name",
+    "E0107": "a number that is not written right",
+    "E0108": "a name in the wrong case",
+    "E0109": "a statement that does not belong in this body",
+    # E02 names and declarations
+    "E0201": "an unknown name",
+    "E0202": "an unknown layer, block or model",
+    "E0203": "a name that is taken",
+    "E0204": "a name that would hide an outer one",
+    "E0205": "`it` has no value here",
+    "E0206": "an unknown attribute",
+    "E0207": "a file that cannot be used",
+    "E0208": "files that use each other in a circle",
+    "E0209": "a block that uses itself",
+    "E0210": "a form that this version of dlspec does not know yet",
+    "E0211": "a model without an input or an output",
+    # E03 arguments and values
+    "E0301": "an unknown argument",
+    "E0302": "a missing argument",
+    "E0303": "an argument with a wrong value",
+    "E0304": "too many arguments",
+    "E0305": "an argument given twice",
+    "E0306": "an operation on values that it does not take",
+    "E0307": "arithmetic that has no result",
+    "E0308": "a condition that is neither true nor false",
+    "E0309": "an override that names nothing",
+    "E0310": "a search range that does not fit its value",
+    "E0311": "a call of something that cannot be called",
+    # E04 shapes and types of tensors
+    "E0401": "a tensor with the wrong number of axes",
+    "E0402": "tensors whose shapes do not fit each other",
+    "E0403": "a size that would be less than 1",
+    "E0404": "a size that does not divide",
+    "E0405": "tensors that cannot be joined",
+    "E0406": "a tensor with the wrong element type",
+    "E0407": "the wrong number of tensors",
+    "E0408": "an axis or index out of range",
+    "E0409": "a new shape with another number of elements",
+    "E0410": "a size known only at run time where a fixed one is needed",
+    "E0411": "a tensor where a value is needed, or the other way round",
+    "E0412": "a body without a value",
+    "E0413": "a promise of the model that does not hold",
+    "E0414": "a layer for another number of spatial axes",
+    "E0415": "a layer that PyTorch cannot express",
+    "E0416": "a layer that ONNX cannot express",
+    # E05 training
+    "E0501": "an unknown training setting",
+    "E0502": "a missing training setting",
+    "E0503": "an unknown model or data set in a `train`",
+    "E0504": "a loss that does not fit the output and the target",
+    "E0505": "a metric that does not fit the output and the target",
+    "E0506": "settings that contradict each other",
+    "E0507": "a requirement on a metric that is not measured",
+    "E0508": "an unknown loss, optimizer, schedule or metric",
+    # E06 data
+    "E0601": "an unknown data setting",
+    "E0602": "a missing data setting",
+    "E0603": "an unknown source or transform",
+    "E0604": "data that does not fit the model",
+    "E0605": "a path that leaves the folder of the spec",
+    "E0606": "a transform that does not fit the data",
+    "E0607": "splits that leave nothing for training",
+    # E07 limits
+    "E0701": "nesting deeper than 64 levels",
+    "E0702": "a spec over 4 MiB",
+    "E0703": "an integer of over 18 digits",
+    "E0704": "more than 100,000 layers",
+    "E0705": "more than 10^12 parameters",
+    "E0706": "a size over 2^31",
+    "E0707": "a name of over 64 characters",
+    # warnings
+    "W0201": "a value that nothing uses",
+    "W0202": "a block that nothing uses",
+    "W0301": "a bias that BatchNorm cancels",
+    "W0401": "a Dense on an image that is not flattened",
+    "W0402": "a softmax in the middle of a network",
+    "W0403": "an activation written twice",
+}

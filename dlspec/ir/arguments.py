@@ -1,0 +1,58 @@
+"""The types that arguments of layers, optimizers, sources … are declared with.
+
+Each says in words what it expects, so that one place turns a refused value into
+a sentence for every argument there is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+
+class Expected(NamedTuple):
+    """What a value must be, to stand behind "must be" in a message."""
+
+    text: str
+
+
+def _number(value: object) -> object:
+    """An int where a float is meant is a float; a bool is neither."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+PositiveInt: TypeAlias = Annotated[
+    int, Field(ge=1, lt=2**31), Expected("a whole number of at least 1")
+]
+NonNegativeInt: TypeAlias = Annotated[
+    int, Field(ge=0, lt=2**31), Expected("a whole number of at least 0")
+]
+Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
+Float: TypeAlias = Annotated[
+    float, BeforeValidator(_number), Field(allow_inf_nan=False), Expected("a number")
+]
+PositiveFloat: TypeAlias = Annotated[
+    float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False),
+    Expected("a number greater than 0"),
+]
+NonNegativeFloat: TypeAlias = Annotated[
+    float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False),
+    Expected("a number of at least 0"),
+]
+Fraction: TypeAlias = Annotated[
+    float, BeforeValidator(_number), Field(ge=0, lt=1), Expected("a number from 0 to below 1")
+]
+Share: TypeAlias = Annotated[
+    float, BeforeValidator(_number), Field(ge=0, le=1), Expected("a number from 0 to 1")
+]
+Size: TypeAlias = Annotated[
+    PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)],
+    Expected("a whole number of at least 1, or one for each spatial axis, such as (3, 5)"),
+]
+PaddingSize: TypeAlias = Annotated[
+    NonNegativeInt | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=3)],
+    Expected("a whole number of at least 0, or one for each spatial axis, such as (1, 0)"),
+]

@@ -1,0 +1,139 @@
+"""What a layer is to the rest of the house. The layers themselves live in `dlspec.layers`."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo
+
+from dlspec.ir.dims import Dim, product
+from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
+from dlspec.ir.frozen import Frozen
+from dlspec.ir.types import TensorType
+
+
+Initial: TypeAlias = tuple[Literal["uniform", "normal", "constant"], float]
+"""Uniform within a bound of 0, normal with a standard deviation, or one value."""
+
+
+class ShapeProblem(Exception):
+    """A layer refuses the types of its inputs.
+
+    code:    a diagnostic code of the E04 family (E03 where an argument is at fault)
+    message: one sentence with axes and sizes, layer named in backticks
+    label:   what to write under the layer's place, a few words
+    help:    how to mend it, where that is known
+    culprit: the number of the input that is at fault, where one is, so that the
+             place that made it can be shown too
+    """
+
+    def __init__(self, code: str, message: str, *, label: str = "", help: str | None = None,
+                 culprit: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.label = label
+        self.help = help
+        self.culprit = culprit
+
+
+class Layer(Frozen):
+    """A layer: its arguments as fields, in their positional order, and its rules as methods.
+
+    Every field has a `Field(description=…)` of one line.
+    """
+
+    kind: ClassVar[str]
+    """The name in a spec, `Conv`."""
+    summary: ClassVar[str]
+    """One sentence for the layer reference, with the paper where there is one."""
+    example: ClassVar[str]
+    """One line of a spec that uses it, `Conv(64, 3, padding=1) -> ReLU`."""
+    shape_rule: ClassVar[str]
+    """The shape rule in words."""
+    inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    """The least and the greatest number of inputs (None: any number)."""
+    ranks: ClassVar[tuple[int, ...]] = ()
+    """Spatial ranks for which `Kind1D`, `Kind2D`, `Kind3D` are names too, (1, 2, 3) or none."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Spellings of other frameworks that the diagnostics answer with this layer."""
+    takes_activation: ClassVar[bool] = False
+    """True for layers with weights: `activation=relu` is the stage `ReLU` behind it. It is not a
+    field: elaboration makes the second layer."""
+    operator: ClassVar[bool] = False
+    """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of the results. Raises ShapeProblem where the inputs do not fit."""
+        raise NotImplementedError(self.kind)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
+        """The learned tensors by the name PyTorch gives them, with their shapes."""
+        return {}
+
+    def buffers(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
+        """Tensors that are saved but not learned, such as BatchNorm's running mean."""
+        return {}
+
+    def initial(self, inputs: tuple[TensorType, ...]) -> dict[str, Initial]:
+        """How each weight and buffer starts, as PyTorch's layer starts its own.
+
+        The default is that of PyTorch's linear and convolution layers: uniform within
+        1/sqrt(fan in) of 0, the fan in being the size of `weight` without its first axis;
+        buffers start at zero.
+        """
+        shapes = self.weights(inputs)
+        fan_in = prod(shapes["weight"][1:]) if "weight" in shapes else 1
+        start: dict[str, Initial] = {name: ("uniform", 1 / sqrt(fan_in)) for name in shapes}
+        return start | {name: ("constant", 0.0) for name in self.buffers(inputs)}
+
+    def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        """Multiply-adds for one example: 0 unless the layer multiplies by weights.
+
+        Follows `networks.md`: convolutions, dense and recurrent layers, attention products;
+        biases, normalisation, pooling and activations count nothing.
+        """
+        return 0
+
+    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+              ) -> TorchForm | Unsupported:
+        """How PyTorch says it."""
+        raise NotImplementedError(self.kind)
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+             ) -> OnnxForm | Unsupported:
+        """The ONNX nodes it becomes, for inference."""
+        raise NotImplementedError(self.kind)
+
+    def parameters(self, inputs: tuple[TensorType, ...]) -> Dim:
+        """The number of learned values, from `weights`."""
+        return sum((product(shape) for shape in self.weights(inputs).values()), 0)
+
+    def __repr_args__(self) -> Any:
+        return [(n, getattr(self, n)) for n in type(self).model_fields
+                if getattr(self, n) != type(self).model_fields[n].default]
+
+
+def _dump(layer: Layer) -> dict[str, Any]:
+    return {"kind": layer.kind, **layer.model_dump(mode="json")}
+
+
+def _load(value: object, info: ValidationInfo) -> Layer:
+    """A layer as it is, or from its JSON form by the kinds in the validation context."""
+    if isinstance(value, Layer):
+        return value
+    kinds: dict[str, type[Layer]] = (info.context or {}).get("layers", {})
+    if not isinstance(value, dict) or value.get("kind") not in kinds:
+        raise ValueError("not a known layer")
+    arguments = {k: v for k, v in value.items() if k != "kind"}
+    return kinds[value["kind"]].model_validate_json(_json(arguments))
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+AnyLayer = Annotated[Layer, PlainSerializer(_dump), PlainValidator(_load)]
