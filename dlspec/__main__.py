@@ -1,0 +1,5 @@
+"""`python -m dlspec` is the command line."""
+
+from dlspec.cli import main
+
+main()

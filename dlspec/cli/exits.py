@@ -1,0 +1,107 @@
+"""What every command has in common: its exit code, and no traceback for a user's mistake.
+
+0 is good, 1 the spec is at fault, 2 wrong usage, 3 the environment, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+GOOD, SPEC, USAGE, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class SpecFault(click.ClickException):
+    """The spec, or a promise it makes, does not hold: exit 1."""
+
+    exit_code = SPEC
+
+
+class EnvironmentFault(click.ClickException):
+    """No such file, no GPU, a full disk, a package that is not installed: exit 3."""
+
+    exit_code = ENVIRONMENT
+
+
+def run_and_exit(command: click.Command) -> NoReturn:
+    """Run a click command on `sys.argv`; whatever happens ends in an exit code."""
+    code = _run(command)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_pipe()
+    sys.exit(code)
+
+
+def _run(command: click.Command) -> int:
+    try:
+        with command.make_context("dlspec", sys.argv[1:]) as context:
+            code = command.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _close_pipe()
+        return GOOD
+    except Exception as problem:
+        return _unforeseen(problem)
+    return code if isinstance(code, int) else GOOD
+
+
+def _unforeseen(problem: Exception) -> int:
+    """One line for what no command foresaw; `DLSPEC_TRACEBACK=1` shows where it came from."""
+    if os.environ.get("DLSPEC_TRACEBACK"):
+        raise problem
+    from dlspec.diagnostics import SpecError
+
+    if isinstance(problem, SpecError):
+        from dlspec.cli.loading import report
+
+        report(problem.diagnostics)
+        return SPEC
+    if isinstance(problem, ModuleNotFoundError) and not (problem.name or "").startswith("dlspec"):
+        return _say(missing_package(problem), ENVIRONMENT)
+    if isinstance(problem, OSError):
+        return _say(system_message(problem), ENVIRONMENT)
+    if isinstance(problem, MemoryError):
+        return _say("there is not enough memory", ENVIRONMENT)
+    kind = type(problem).__name__
+    where = "set `DLSPEC_TRACEBACK=1` to see where it came from"
+    return _say(f"dlspec itself failed ({kind}: {_one_line(problem)}); {where}", ENVIRONMENT)
+
+
+def system_message(problem: OSError) -> str:
+    """`lenet.dlnet: No such file or directory`."""
+    reason = problem.strerror or _one_line(problem)
+    return f"{problem.filename}: {reason}" if problem.filename else reason
+
+
+def missing_package(problem: ModuleNotFoundError) -> str:
+    """Which package is missing, and the extra that brings it."""
+    name = (problem.name or "?").partition(".")[0]
+    extra = {"onnx": "onnx", "onnxruntime": "onnx"}.get(name, "train")
+    return f"this command needs the package `{name}`: `pip install 'dlspec[{extra}]'`"
+
+
+def _one_line(problem: BaseException) -> str:
+    text = " ".join(str(problem).split())
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return code
+
+
+def _close_pipe() -> None:
+    """Nobody reads any more: what is still buffered goes nowhere, without a complaint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
