@@ -102,6 +102,8 @@ def _say(message: str, code: int) -> int:
 
 def _close_pipe() -> None:
     """Nobody reads any more: what is still buffered goes nowhere, without a complaint."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
