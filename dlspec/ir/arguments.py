@@ -6,7 +6,7 @@ a sentence for every argument there is.
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -24,6 +24,11 @@ def _number(value: object) -> object:
     return value
 
 
+def _axis(value: object) -> object:
+    """`channels` is a name for axis 0."""
+    return 0 if isinstance(value, str) and value == "channels" else value
+
+
 PositiveInt: TypeAlias = Annotated[
     int, Field(ge=1, lt=2**31), Expected("a whole number of at least 1")
 ]
@@ -31,6 +36,10 @@ NonNegativeInt: TypeAlias = Annotated[
     int, Field(ge=0, lt=2**31), Expected("a whole number of at least 0")
 ]
 Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
+Axis: TypeAlias = Annotated[
+    int, BeforeValidator(_axis), Field(gt=-(2**31), lt=2**31),
+    Expected("an axis: a whole number counted without the batch, or `channels`"),
+]
 Float: TypeAlias = Annotated[
     float, BeforeValidator(_number), Field(allow_inf_nan=False), Expected("a number")
 ]
@@ -55,4 +64,13 @@ Size: TypeAlias = Annotated[
 PaddingSize: TypeAlias = Annotated[
     NonNegativeInt | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=3)],
     Expected("a whole number of at least 0, or one for each spatial axis, such as (1, 0)"),
+]
+OptionalSize: TypeAlias = Annotated[
+    Size | None,
+    Expected("a whole number of at least 1, one for each spatial axis, or `none`"),
+]
+Padding: TypeAlias = Annotated[
+    Literal["same", "valid"] | PaddingSize,
+    Expected("`same`, `valid`, a whole number of at least 0, or one for each spatial axis, "
+             "such as (1, 0)"),
 ]

@@ -14,10 +14,41 @@ from dlspec.ir.layer import Layer
 
 LAYERS: tuple[tuple[str, str], ...] = (
     ("Dense", "dense"),
+    ("Conv", "convolution"),
+    ("DepthwiseConv", "convolution"),
+    ("MaxPool", "pooling"),
+    ("AvgPool", "pooling"),
+    ("Identity", "activations"),
+    ("ReLU", "activations"),
+    ("ReLU6", "activations"),
+    ("LeakyReLU", "activations"),
+    ("PReLU", "activations"),
+    ("ELU", "activations"),
+    ("SELU", "activations"),
+    ("GELU", "activations"),
+    ("SiLU", "activations"),
+    ("Mish", "activations"),
+    ("Sigmoid", "activations"),
+    ("HardSigmoid", "activations"),
+    ("HardSwish", "activations"),
+    ("Tanh", "activations"),
+    ("Softplus", "activations"),
+    ("Softsign", "activations"),
+    ("Softmax", "activations"),
+    ("LogSoftmax", "activations"),
+    ("Step", "activations"),
+    ("Sign", "activations"),
+    ("Flatten", "shape"),
+    ("Concat", "joining"),
+    ("Stack", "joining"),
+    ("Add", "merging"),
+    ("Multiply", "merging"),
+    ("Average", "merging"),
+    ("Maximum", "merging"),
 )
 
 ACTIVATIONS_MODULE = "activations"
-_MODULES = dict(LAYERS)
+_MODULES: dict[str, str] = dict(LAYERS)
 
 
 @cache

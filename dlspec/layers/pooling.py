@@ -1,0 +1,168 @@
+"""Pooling by windows: the greatest or the mean value of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from dlspec.ir.arguments import OptionalSize, Padding, Size
+from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.types import TensorType
+from dlspec.layers.expressions import called, short
+from dlspec.layers.windows import AXES, Window, slid, spatial, window
+
+
+class _Pool(Layer):
+    """The rules that both kinds of pooling share."""
+
+    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    shape_rule: ClassVar[str] = (
+        "each spatial axis becomes floor((size + padding - reach) / stride) + 1; with `ceil` it is "
+        "rounded up, but no window begins in the padding at the end; with `same` it is "
+        "ceil(size / stride)")
+
+    if TYPE_CHECKING:  # the fields stand in the subclasses, in their positional order
+        size: Size
+        stride: OptionalSize
+        padding: Padding
+        ceil: bool
+
+    def window(self, inputs: tuple[TensorType, ...]) -> Window:
+        """The window for these inputs."""
+        sizes = spatial(self, inputs[0])
+        stride = self.size if self.stride is None else self.stride
+        return window(self, sizes, self.size, stride, self.padding, self.taps(), "size")
+
+    def taps(self) -> Size:
+        """The dilation of the window."""
+        return 1
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        sizes = spatial(self, inputs[0])
+        w = self.window(inputs)
+        self._check_padding(w)
+        places = slid(self, sizes, w, "size", self.ceil)
+        return (inputs[0].with_shape((inputs[0].shape[0], *places)),)
+
+    def _check_padding(self, w: Window) -> None:
+        for i, axis in enumerate(AXES[w.rank]):
+            if not w.same and w.before[i] > w.reach[i] // 2:
+                raise ShapeProblem(
+                    "E0303", f"`{self.kind}` is padded by {w.before[i]} along {axis}, more than "
+                    f"half of its size {w.reach[i]}: a window could hold nothing but padding",
+                    help=f"pad by at most {w.reach[i] // 2}, or with a `Pad` in front")
+
+    def _arguments(self, w: Window) -> dict[str, Argument]:
+        kwargs: dict[str, Argument] = {}
+        if w.stride != w.kernel:
+            kwargs["stride"] = short(w.stride)
+        if w.symmetric and any(w.before):
+            kwargs["padding"] = short(w.before)
+        if set(w.dilation) != {1}:
+            kwargs["dilation"] = short(w.dilation)
+        if self.ceil and not w.same:
+            kwargs["ceil_mode"] = True
+        return kwargs
+
+    def _attributes(self, w: Window) -> dict[str, int | tuple[int, ...]]:
+        return {"kernel_shape": w.kernel, "strides": w.stride, "pads": w.pads,
+                "ceil_mode": int(self.ceil and not w.same)}
+
+
+class MaxPool(_Pool):
+    """The greatest value of each window. Padding is minus infinity, never the greatest."""
+
+    kind: ClassVar[str] = "MaxPool"
+    summary: ClassVar[str] = "The greatest value of each window."
+    example: ClassVar[str] = "Conv(64, 7, stride=2, padding=3) -> MaxPool(3, stride=2, padding=1)"
+    aliases: ClassVar[tuple[str, ...]] = ("MaxPooling", "MaxPooling1D", "MaxPooling2D",
+                                          "MaxPooling3D")
+
+    size: Size = Field(description="size of the window along each spatial axis")
+    stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
+    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    dilation: Size = Field(1, description="steps between two cells of a window")
+    ceil: bool = Field(False, description="whether a last window may reach over the end")
+
+    def taps(self) -> Size:
+        return self.dilation
+
+    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
+        w = self.window(inputs)
+        kwargs = self._arguments(w)
+        kernel = short(w.kernel)
+        source = "{0}" if w.symmetric else (
+            f"F.pad({{0}}, {w.torch_pads!r}, value=float(\"-inf\"))")
+        return TorchForm(
+            Call(f"nn.MaxPool{w.rank}d", (kernel,), kwargs), f"{{m}}({source})",
+            called(f"F.max_pool{w.rank}d", source, repr(kernel), **kwargs))
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        w = self.window(inputs)
+        attributes = self._attributes(w) | {"dilations": w.dilation}
+        return OnnxForm((OnnxNode("MaxPool", ("x0",), ("y0",), attributes),))
+
+
+class AvgPool(_Pool):
+    """The mean of each window."""
+
+    kind: ClassVar[str] = "AvgPool"
+    summary: ClassVar[str] = "The mean of each window."
+    example: ClassVar[str] = "AvgPool(3, stride=1, padding=same) -> Conv(32, 1)"
+    shape_rule: ClassVar[str] = _Pool.shape_rule + (
+        ", where the added cells never count into the mean, as in TensorFlow and ONNX")
+    aliases: ClassVar[tuple[str, ...]] = ("AveragePool", "AveragePooling", "AveragePooling1D",
+                                          "AveragePooling2D", "AveragePooling3D")
+
+    size: Size = Field(description="size of the window along each spatial axis")
+    stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
+    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    ceil: bool = Field(False, description="whether a last window may reach over the end")
+    count_include_pad: bool = Field(
+        True, description="whether added cells count into the mean; with `same` they never do")
+
+    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
+        w = self.window(inputs)
+        if not w.symmetric:
+            return self._same(w)
+        kwargs = self._arguments(w)
+        if any(w.before) and not self._counted(w):
+            kwargs["count_include_pad"] = False
+        return self._form(w, kwargs)
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        w = self.window(inputs)
+        attributes = self._attributes(w) | {"count_include_pad": int(self._counted(w))}
+        return OnnxForm((OnnxNode("AveragePool", ("x0",), ("y0",), attributes),))
+
+    def _counted(self, w: Window) -> bool:
+        return self.count_include_pad and not w.same
+
+    def _form(self, w: Window, kwargs: dict[str, Argument]) -> TorchForm:
+        kernel = short(w.kernel)
+        return TorchForm(
+            Call(f"nn.AvgPool{w.rank}d", (kernel,), kwargs),
+            functional=called(f"F.avg_pool{w.rank}d", "{0}", repr(kernel), **kwargs))
+
+    def _same(self, w: Window) -> TorchForm:
+        """`same` with an odd cell at the end, which PyTorch's padding cannot say.
+
+        Rounding up adds just that cell where the stride is over 1. Where it is 1, the mean with
+        zeros is divided by the share of each window that is not padding.
+        """
+        kwargs = self._arguments(w)
+        if all(a == b or s > 1 for a, b, s in zip(w.before, w.after, w.stride, strict=True)):
+            if any(w.before):
+                kwargs["padding"] = short(w.before)
+            return self._form(w, kwargs | {"ceil_mode": True, "count_include_pad": False})
+        pads = repr(w.torch_pads)
+        ones = called("F.pad", "torch.ones_like({0}[:1, :1])", pads)
+        module = self._form(w, kwargs).module
+        kernel = repr(short(w.kernel))
+        function = f"F.avg_pool{w.rank}d"
+        mean = called(function, called("F.pad", "{0}", pads), kernel, **kwargs)
+        share = called(function, ones, kernel, **kwargs)
+        return TorchForm(module, f"{{m}}(F.pad({{0}}, {pads})) / {{m}}({ones})",
+                         f"{mean} / {share}")
