@@ -38,7 +38,7 @@ def read_idx(path: str | Path) -> NDArray[Any]:
         dtype = np.dtype(types[kind])
         expected = math.prod(shape) * dtype.itemsize
         if expected > max(2**30, 200 * path.stat().st_size):
-            raise ValueError(f"{path}: its header promises {expected} bytes, far more than it holds")
+            raise ValueError(f"{path}: its header promises {expected} bytes, more than it holds")
         data = file.read(expected + 1)
     if len(data) != expected:
         found = f"{len(data)}" if len(data) < expected else "more"

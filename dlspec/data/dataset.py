@@ -1,0 +1,67 @@
+"""Examples in memory: the arrays of each split as they were stored, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlspec.ir.data import DataPlan
+from dlspec.ir.types import TensorType
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The examples of one split: fields by name, each with the examples along axis 0.
+
+    Images are contiguous uint8 [N, C, H, W], labels and other whole numbers int64, other
+    numbers float32.
+    """
+
+    fields: Arrays
+
+    def __len__(self) -> int:
+        return next(iter(self.fields.values())).shape[0]
+
+    def take(self, indices: NDArray[np.int64]) -> Split:
+        """The examples with these numbers, copied."""
+        return Split({name: array[indices] for name, array in self.fields.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a `data` declaration stands for.
+
+    plan:    what is still to be done to batches: the declaration without the transforms
+             that loading has done already, and with the source that was read.
+    fields:  the types of the fields as the model sees them, behind the transforms.
+    classes: names of the classes by label, where the source has names.
+    notes:   sentences to be logged, such as a share that the source's own split replaces.
+    """
+
+    plan: DataPlan
+    fields: Mapping[str, TensorType]
+    classes: tuple[str, ...] | None
+    train: Split
+    validation: Split
+    test: Split
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a source holds before it is divided. The splits that it has itself are not None.
+
+    done: how many of the leading transforms reading has already applied.
+    """
+
+    train: Arrays
+    validation: Arrays | None = None
+    test: Arrays | None = None
+    classes: tuple[str, ...] | None = None
+    done: int = 0

@@ -1,0 +1,123 @@
+"""From a `data` declaration to arrays in three splits: `load`, and `--data` on the way."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from dlspec.data.dataset import Arrays, Dataset, Split, Stored
+from dlspec.data.places import Place
+from dlspec.data.problem import WRONG_USAGE, DataProblem
+from dlspec.data.sources import read_source
+from dlspec.data.splits import split_indices
+from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
+from dlspec.ir.datacheck import fields_behind
+from dlspec.ir.types import TensorType, tensor
+
+_SOURCES: tuple[type[Digits | Mnist | Idx | ImageFolder | Npz], ...] = (
+    Digits, Mnist, Idx, ImageFolder, Npz,
+)
+
+
+def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
+    """The source that `--data` names: `mnist:PATH`, `idx:IMAGES,LABELS`, `digits`.
+
+    Raises DataProblem where it names none, or lacks a path or has one too many.
+    """
+    name, _, rest = text.partition(":")
+    kinds = {source.kind_name(): source for source in _SOURCES}
+    if name not in kinds:
+        near = get_close_matches(name, kinds, 1)
+        listed = ", ".join(f"`{kind}`" for kind in kinds)
+        raise DataProblem(f"`--data` names an unknown source {name[:64]!a}", exit_code=WRONG_USAGE,
+                          help=f"did you mean `{near[0]}`?" if near else f"there are {listed}")
+    source = kinds[name]
+    wanted = source.path_arguments
+    # A path may hold a comma itself, where there is but one.
+    paths = rest.split(",", len(wanted) - 1) if len(wanted) > 1 else [rest] if rest else []
+    try:
+        return source.model_validate(dict(zip(wanted, paths, strict=False)) if wanted or not rest
+                                     else {"kind": rest})
+    except ValidationError as error:
+        form = ":" + ",".join(path.upper() for path in wanted) if wanted else ""
+        raise DataProblem(f"`--data {name}` is not complete", exit_code=WRONG_USAGE,
+                          help=f"write `--data {name}{form}`") from error
+
+
+def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
+    """Read a data set and divide it.
+
+    plan:        the `data` declaration.
+    root:        the folder where its paths start and which they may not leave: the spec's,
+                 or `--data-root`.
+    replacement: `--data`: another source, whose paths start here and may lead anywhere.
+
+    A split that the source has itself is kept, and a share for it is not used but noted.
+    Raises DataProblem.
+    """
+    source: Source = plan.source
+    place = Place(root, confined=True)
+    if replacement is not None:
+        source = parse_replacement(replacement)
+        place = Place(Path(), confined=False)
+    stored = read_source(source, place, plan.transform)
+    fields = _fields(plan, stored)
+    train, validation, test = _split(plan, stored)
+    return Dataset(
+        plan=plan.model_copy(update={"source": source, "transform": plan.transform[stored.done:]}),
+        fields=fields, classes=stored.classes, train=train, validation=validation, test=test,
+        notes=_notes(plan, source, stored))
+
+
+def _fields(plan: DataPlan, stored: Stored) -> dict[str, TensorType]:
+    """The types behind the transforms, checked against those that the spec was checked with."""
+    try:
+        fields = fields_behind(_types(stored.train), plan.transform[stored.done:])
+        fields_behind(_types(stored.train), plan.transform[stored.done:] + plan.augment)
+    except ValueError as error:
+        raise DataProblem(f"in `data {plan.name}`: {error}", code="E0606") from error
+    if plan.fields is not None and dict(plan.fields) != fields:
+        raise DataProblem(
+            f"`data {plan.name}` should give {_listed(plan.fields)}, and these files give"
+            f" {_listed(fields)}", code="E0604",
+            help="a `Resize` in `transform` gives images the size that the model takes")
+    return fields
+
+
+def _types(arrays: Arrays) -> dict[str, TensorType]:
+    types: dict[str, TensorType] = {}
+    for name, array in arrays.items():
+        image = name == "image" and array.dtype == np.uint8
+        kind = "float" if image or array.dtype.kind == "f" else "bool"
+        types[name] = tensor(*array.shape[1:], dtype="int" if array.dtype == np.int64 else kind)
+    return types
+
+
+def _split(plan: DataPlan, stored: Stored) -> tuple[Split, Split, Split]:
+    whole = Split(stored.train)
+    shares = (plan.validation if stored.validation is None else 0.0,
+              plan.test if stored.test is None else 0.0)
+    try:
+        indices = split_indices(len(whole), *shares, plan.seed)
+    except ValueError as error:
+        raise DataProblem(f"in `data {plan.name}`: {error}", code="E0607",
+                          help="give more examples, or smaller shares") from error
+    train = whole if len(indices[0]) == len(whole) else whole.take(indices[0])
+    validation = Split(stored.validation) if stored.validation else whole.take(indices[1])
+    test = Split(stored.test) if stored.test else whole.take(indices[2])
+    return train, validation, test
+
+
+def _notes(plan: DataPlan, source: Source, stored: Stored) -> tuple[str, ...]:
+    kind = source.kind_name()
+    own = (("validation", plan.validation, stored.validation), ("test", plan.test, stored.test))
+    return tuple(
+        f"`{kind}` has a {name} split of its own, so `{name} = {share:.4g}` is not used"
+        for name, share, arrays in own if share > 0 and arrays is not None)
+
+
+def _listed(fields: dict[str, TensorType]) -> str:
+    return ", ".join(f"`{name}: {type}`" for name, type in sorted(fields.items()))
