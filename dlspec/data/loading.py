@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from dlspec.data.dataset import Arrays, Dataset, Split, Stored
 from dlspec.data.places import Place
@@ -36,15 +35,14 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
                           help=f"did you mean `{near[0]}`?" if near else f"there are {listed}")
     source = kinds[name]
     wanted = source.path_arguments
-    # A path may hold a comma itself, where there is but one.
-    paths = rest.split(",", len(wanted) - 1) if len(wanted) > 1 else [rest] if rest else []
+    # Where there is one path, it may hold a comma itself.
+    paths = rest.split(",", max(len(wanted) - 1, 0)) if rest else []
     try:
-        return source.model_validate(dict(zip(wanted, paths, strict=False)) if wanted or not rest
-                                     else {"kind": rest})
-    except ValidationError as error:
+        return source.model_validate(dict(zip(wanted, paths, strict=True)))
+    except ValueError as error:  # pydantic's, or `zip`'s for another number of paths
         form = ":" + ",".join(path.upper() for path in wanted) if wanted else ""
-        raise DataProblem(f"`--data {name}` is not complete", exit_code=WRONG_USAGE,
-                          help=f"write `--data {name}{form}`") from error
+        raise DataProblem(f"`--data {name}` does not have the paths that `{name}` needs",
+                          exit_code=WRONG_USAGE, help=f"write `--data {name}{form}`") from error
 
 
 def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
@@ -120,4 +118,4 @@ def _notes(plan: DataPlan, source: Source, stored: Stored) -> tuple[str, ...]:
 
 
 def _listed(fields: dict[str, TensorType]) -> str:
-    return ", ".join(f"`{name}: {type}`" for name, type in sorted(fields.items()))
+    return ", ".join(f"`{name}: {kind}`" for name, kind in sorted(fields.items()))

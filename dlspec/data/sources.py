@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlspec.data.dataset import Arrays, Stored
 from dlspec.data.files import read_idx, read_mnist
-from dlspec.data.places import Place, check_file
+from dlspec.data.places import Place
 from dlspec.data.problem import DataProblem, told_as_problems
 from dlspec.ir.data import (
     AnyTransform,
@@ -37,7 +37,7 @@ def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...
         case Digits():
             return _digits()
         case Mnist():
-            return _mnist(place.folder(source.root, _MNIST_HELP))
+            return _mnist(place, place.folder(source.root, _MNIST_HELP))
         case Idx():
             return _idx(place.file(source.images), place.file(source.labels))
         case ImageFolder():
@@ -68,9 +68,8 @@ def _digits() -> Stored:
     return Stored(arrays, classes=tuple("0123456789"))
 
 
-def _mnist(folder: Path) -> Stored:
-    for entry in sorted(folder.glob("*-ubyte*")):
-        check_file(entry)
+def _mnist(place: Place, folder: Path) -> Stored:
+    place.check_files(sorted(folder.glob("*-ubyte*")))
     try:
         with told_as_problems(folder):
             train_images, train_labels, test_images, test_labels = read_mnist(folder)

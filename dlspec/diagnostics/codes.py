@@ -92,4 +92,5 @@ CODES: dict[str, str] = {
     "W0401": "a Dense on an image that is not flattened",
     "W0402": "a softmax in the middle of a network",
     "W0403": "an activation written twice",
+    "W0601": "a share for a split that the source makes itself",
 }

@@ -123,7 +123,8 @@ def _shape_problems(plan: DataPlan) -> list[PlanProblem]:
         return [PlanProblem(
             "E0606", "augment",
             f"training would see images {have}, validation and test {want}",
-            "let `augment` keep the size of its images: `RandomCrop(28, padding=2)` does for 28×28")]
+            "let `augment` keep the size of its images, as `RandomCrop(28, padding=2)` does for"
+            " 28×28")]
     return []
 
 
