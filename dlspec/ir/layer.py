@@ -64,6 +64,10 @@ class Layer(Frozen):
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
+    non_decreasing: ClassVar[bool] = False
+    """True for elementwise layers whose result never falls where the input rises: max pooling
+    in front of one gives the very values that it gives behind."""
+
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         """The types of the results. Raises ShapeProblem where the inputs do not fit."""
         raise NotImplementedError(self.kind)
