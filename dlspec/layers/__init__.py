@@ -79,6 +79,11 @@ def all_layers() -> tuple[type[Layer], ...]:
     return tuple(layer for name, _ in LAYERS if (layer := find(name)) is not None)
 
 
+def layer_names() -> tuple[str, ...]:
+    """The names of the layers that a spec can write."""
+    return tuple(layer.kind for layer in all_layers() if not layer.operator)
+
+
 def snake_case(name: str) -> str:
     """`BatchNorm` is `batch_norm`, `ReLU6` is `relu6`, `LSTM` is `lstm`, `GELU` is `gelu`."""
     known = {"ReLU": "relu", "ReLU6": "relu6", "PReLU": "prelu", "LeakyReLU": "leaky_relu",
