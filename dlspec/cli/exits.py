@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import click
 
+from dlspec.cli.terminal import accept_every_character, close_pipes, message
+
 GOOD, SPEC, USAGE, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -28,11 +30,9 @@ class EnvironmentFault(click.ClickException):
 
 def run_and_exit(command: click.Command) -> NoReturn:
     """Run a click command on `sys.argv`; whatever happens ends in an exit code."""
+    accept_every_character()
     code = _run(command)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _close_pipe()
+    close_pipes()
     sys.exit(code)
 
 
@@ -48,17 +48,16 @@ def _run(command: click.Command) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        _close_pipe()
         return GOOD
     except Exception as problem:
-        return _unforeseen(problem)
+        if os.environ.get("DLSPEC_TRACEBACK"):
+            raise
+        return _explain(problem)
     return code if isinstance(code, int) else GOOD
 
 
-def _unforeseen(problem: Exception) -> int:
-    """One line for what no command foresaw; `DLSPEC_TRACEBACK=1` shows where it came from."""
-    if os.environ.get("DLSPEC_TRACEBACK"):
-        raise problem
+def _explain(problem: Exception) -> int:
+    """One line, and an exit code, for what no command turned into a message itself."""
     from dlspec.diagnostics import SpecError
 
     if isinstance(problem, SpecError):
@@ -66,6 +65,10 @@ def _unforeseen(problem: Exception) -> int:
 
         report(problem.diagnostics)
         return SPEC
+    code = getattr(problem, "exit_code", None)
+    if isinstance(code, int):  # the rooms that do the work name the exit code of their problems
+        help = getattr(problem, "help", None)
+        return _say(f"{problem}\nhelp: {help}" if help else str(problem), code)
     if isinstance(problem, ModuleNotFoundError) and not (problem.name or "").startswith("dlspec"):
         return _say(missing_package(problem), ENVIRONMENT)
     if isinstance(problem, OSError):
@@ -73,8 +76,8 @@ def _unforeseen(problem: Exception) -> int:
     if isinstance(problem, MemoryError):
         return _say("there is not enough memory", ENVIRONMENT)
     kind = type(problem).__name__
-    where = "set `DLSPEC_TRACEBACK=1` to see where it came from"
-    return _say(f"dlspec itself failed ({kind}: {_one_line(problem)}); {where}", ENVIRONMENT)
+    where = "`DLSPEC_TRACEBACK=1` shows where it came from"
+    return _say(f"dlspec itself failed: {kind}: {_one_line(problem)}; {where}", ENVIRONMENT)
 
 
 def system_message(problem: OSError) -> str:
@@ -86,8 +89,8 @@ def system_message(problem: OSError) -> str:
 def missing_package(problem: ModuleNotFoundError) -> str:
     """Which package is missing, and the extra that brings it."""
     name = (problem.name or "?").partition(".")[0]
-    extra = {"onnx": "onnx", "onnxruntime": "onnx"}.get(name, "train")
-    return f"this command needs the package `{name}`: `pip install 'dlspec[{extra}]'`"
+    extra = "onnx" if name.startswith("onnx") else "train"
+    return f"this needs the package `{name}`: install it with `pip install 'dlspec[{extra}]'`"
 
 
 def _one_line(problem: BaseException) -> str:
@@ -95,15 +98,8 @@ def _one_line(problem: BaseException) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def _say(message: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
+def _say(text: str, code: int) -> int:
+    from dlspec.diagnostics.render.cells import printable
+
+    message("\n".join(printable(line) for line in f"Error: {text}".splitlines()))
     return code
-
-
-def _close_pipe() -> None:
-    """Nobody reads any more: what is still buffered goes nowhere, without a complaint."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

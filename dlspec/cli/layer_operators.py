@@ -1,0 +1,89 @@
+"""What a layer becomes in PyTorch and ONNX, found by asking the layer itself.
+
+A layer answers for given arguments and input types alone, so plain ones are tried
+until it accepts them. No layer is named here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
+from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.types import TensorType, tensor
+
+_VALUES: tuple[Any, ...] = (2, 0, 0.5, True, (1, 0), (2, -1), (1,), (2, 0, 1), "identity")
+_TYPES = (
+    tensor(8),
+    tensor(4, 8),
+    tensor(4, 8, 8),
+    tensor(4, 8, 8, 8),
+    tensor(8, dtype="int"),
+    tensor(1, 8),
+)
+_NAMES = re.compile(r"\b(?:nn|F|torch)\.\w+(?:\.\w+)*")
+
+
+def operators(layer: type[Layer]) -> dict[str, list[str]]:
+    """The PyTorch names and the ONNX operators of a layer, over every input that it takes.
+
+    A layer that a backend cannot express says so in place of names.
+    """
+    torch: dict[str, None] = {}
+    onnx: dict[str, None] = {}
+    for instance, inputs, outputs in _samples(layer):
+        torch.update(dict.fromkeys(_torch_names(instance.torch(inputs, outputs))))
+        onnx.update(dict.fromkeys(_onnx_names(instance.onnx(inputs, outputs))))
+    return {"pytorch": list(torch), "onnx": list(onnx)}
+
+
+def _samples(
+    layer: type[Layer],
+) -> Iterator[tuple[Layer, tuple[TensorType, ...], tuple[TensorType, ...]]]:
+    """The layer with plain arguments on each kind of input that it accepts."""
+    seen: set[tuple[TensorType, ...]] = set()
+    for instance in _instances(layer):
+        for one in _TYPES:
+            inputs = (one,) * max(layer.inputs[0], 1)
+            if inputs in seen:
+                continue
+            try:
+                outputs = instance.infer(inputs)
+            except ShapeProblem:
+                continue
+            seen.add(inputs)
+            yield instance, inputs, outputs
+
+
+def _instances(layer: type[Layer]) -> Iterator[Layer]:
+    fields = layer.model_fields.items()
+    required = [field.alias or name for name, field in fields if field.is_required()]
+    for values in product(_VALUES, repeat=len(required)):
+        try:
+            yield layer(**dict(zip(required, values, strict=True)))
+        except ValidationError:
+            continue
+
+
+def _torch_names(form: TorchForm | Unsupported) -> list[str]:
+    if isinstance(form, Unsupported):
+        return [f"no: {form.because}"]
+    if form.module is not None:
+        return [form.module.function]
+    expression = form.functional or form.forward
+    return _NAMES.findall(expression) or [re.sub(r"\{(\d)\}", _letter, expression)]
+
+
+def _letter(match: re.Match[str]) -> str:
+    return "xyzuvwabc"[int(match[1])]
+
+
+def _onnx_names(form: OnnxForm | Unsupported) -> list[str]:
+    if isinstance(form, Unsupported):
+        return [f"no: {form.because}"]
+    return [node.op for node in form.nodes] or ["no node: the input itself"]
