@@ -39,7 +39,7 @@ def missing(path: Path, help: str | None = None) -> DataProblem:
 def told_as_problems(path: Path) -> Iterator[None]:
     """Turn what reading `path` raises into a `DataProblem`.
 
-    The readers' own ValueErrors name their file; what the decoders below them raise on
+    The readers' own ValueErrors begin with their file; what the decoders below them raise on
     corrupt bytes is not documented by any of them, hence the last clause.
     """
     try:
@@ -47,7 +47,9 @@ def told_as_problems(path: Path) -> Iterator[None]:
     except (DataProblem, KeyboardInterrupt):
         raise
     except FileNotFoundError as error:
-        raise missing(Path(error.filename) if error.filename else path) from error
+        if error.filename is None:  # a reader's own sentence
+            raise DataProblem(str(error), exit_code=ENVIRONMENT) from error
+        raise missing(Path(error.filename)) from error
     except MemoryError as error:
         raise DataProblem(f"{path}: does not fit into memory", exit_code=ENVIRONMENT) from error
     except OSError as error:
@@ -56,6 +58,7 @@ def told_as_problems(path: Path) -> Iterator[None]:
         raise DataProblem(f"{error.filename or path}: {error.strerror}",
                           exit_code=ENVIRONMENT) from error
     except ValueError as error:
-        raise DataProblem(str(error)) from error
+        own = str(error).startswith(str(path))  # else a decoder's, about nothing a user knows
+        raise DataProblem(str(error) if own else f"{path}: cut short or corrupt") from error
     except Exception as error:
         raise DataProblem(f"{path}: cut short or corrupt") from error
