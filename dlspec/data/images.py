@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 ImageSteps = tuple[tuple[str, int, int], ...]
 """What is done to an image when it is read: ("resize" or "center_crop", height, width) …"""
@@ -57,8 +57,10 @@ def open_image(path: Path) -> Image.Image:
         raise ValueError(f"{path}: an image of over 89 million pixels") from error
     except FileNotFoundError:
         raise
-    except Exception as error:  # what decoders raise on corrupt bytes is not documented
+    except UnidentifiedImageError as error:
         raise ValueError(f"{path}: not an image that can be read") from error
+    except Exception as error:  # what decoders raise on corrupt bytes is not documented
+        raise ValueError(f"{path}: an image that is cut short or corrupt") from error
 
 
 def is_grey(image: Image.Image) -> bool:
