@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "E0414": "a layer for another number of spatial axes",
     "E0415": "a layer that PyTorch cannot express",
     "E0416": "a layer that ONNX cannot express",
+    "E0417": "too few values to normalise",
     # E05 training
     "E0501": "an unknown training setting",
     "E0502": "a missing training setting",

@@ -16,21 +16,38 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("Dense", "dense"),
     ("Conv", "convolution"),
     ("DepthwiseConv", "convolution"),
+    ("ConvTranspose", "transposed"),
+    ("Filter", "filters"),
     ("MaxPool", "pooling"),
     ("AvgPool", "pooling"),
+    ("GlobalAvgPool", "wholepooling"),
+    ("GlobalMaxPool", "wholepooling"),
+    ("AdaptiveAvgPool", "wholepooling"),
+    ("AdaptiveMaxPool", "wholepooling"),
+    ("BatchNorm", "normalization"),
+    ("LayerNorm", "normalization"),
+    ("GroupNorm", "normalization"),
+    ("InstanceNorm", "normalization"),
+    ("RMSNorm", "normalization"),
+    ("LRN", "response"),
+    ("Upsample", "resizing"),
+    ("PixelShuffle", "resizing"),
+    ("ChannelShuffle", "resizing"),
+    ("Pad", "resizing"),
+    ("CenterCrop", "resizing"),
     ("Identity", "activations"),
-    ("ReLU", "activations"),
-    ("ReLU6", "activations"),
-    ("LeakyReLU", "activations"),
-    ("PReLU", "activations"),
-    ("ELU", "activations"),
-    ("SELU", "activations"),
-    ("GELU", "activations"),
-    ("SiLU", "activations"),
-    ("Mish", "activations"),
+    ("ReLU", "rectifiers"),
+    ("ReLU6", "rectifiers"),
+    ("LeakyReLU", "rectifiers"),
+    ("PReLU", "rectifiers"),
+    ("ELU", "rectifiers"),
+    ("SELU", "rectifiers"),
+    ("GELU", "rectifiers"),
+    ("SiLU", "rectifiers"),
+    ("Mish", "rectifiers"),
     ("Sigmoid", "activations"),
     ("HardSigmoid", "activations"),
-    ("HardSwish", "activations"),
+    ("HardSwish", "rectifiers"),
     ("Tanh", "activations"),
     ("Softplus", "activations"),
     ("Softsign", "activations"),
@@ -47,13 +64,13 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("Maximum", "merging"),
 )
 
-ACTIVATIONS_MODULE = "activations"
+ACTIVATION_MODULES = ("activations", "rectifiers")
 _MODULES: dict[str, str] = dict(LAYERS)
 
 
 @cache
 def find(name: str) -> type[Layer] | None:
-    """The layer of that name, `Conv`, or None. `Conv2D` is not a layer but a spelling: `spelled`."""
+    """The layer of that name, `Conv`, or None. `Conv2D` is a spelling, which `spelled` knows."""
     module = _MODULES.get(name)
     return getattr(import_module(f"dlspec.layers.{module}"), name) if module else None
 
@@ -96,5 +113,5 @@ def snake_case(name: str) -> str:
 @cache
 def activations() -> dict[str, str]:
     """Option word to layer name: `relu` is `ReLU`, `linear` is `Identity`."""
-    names = [name for name, module in LAYERS if module == ACTIVATIONS_MODULE]
+    names = [name for name, module in LAYERS if module in ACTIVATION_MODULES]
     return {snake_case(name): name for name in names} | {"linear": "Identity"}

@@ -60,8 +60,18 @@ class Window(NamedTuple):
     @property
     def torch_pads(self) -> tuple[int, ...]:
         """As `F.pad` counts them: pairs, the last axis first."""
-        pairs = zip(reversed(self.before), reversed(self.after), strict=True)
-        return tuple(size for pair in pairs for size in pair)
+        return torch_pads(self.before, self.after)
+
+
+def torch_pads(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+    """Padded cells as `F.pad` counts them: pairs, the last axis first."""
+    pairs = zip(reversed(before), reversed(after), strict=True)
+    return tuple(size for pair in pairs for size in pair)
+
+
+def extent(axis: str) -> str:
+    """What a size along that axis is: 3 cells of height are "3 high"."""
+    return _EXTENT[axis]
 
 
 def reach(kernel: int, dilation: int) -> int:
@@ -160,6 +170,6 @@ def _too_large(layer: Layer, w: Window, i: int, size: int, result: int, noun: st
     mend = f"`padding={(span - size + 1) // 2}`" if noun == "kernel" else "`padding=same`"
     return ShapeProblem(
         "E0403", f"`{layer.kind}` with {noun} {w.kernel[i]}{dilated} does not fit {axis} {size} "
-        f"(padding {w.before[i]}): the result would be {result} {_EXTENT[axis]}",
+        f"(padding {w.before[i]}): the result would be {result} {extent(axis)}",
         label=f"{axis} is {size} here", culprit=0,
         help=f"{mend} or a {noun} of at most {largest} fits")
