@@ -209,7 +209,15 @@ AnyTransform: TypeAlias = Annotated[
 # --- the plan ----------------------------------------------------------------
 
 
-class DataPlan(Frozen):
+class DataSettings(Frozen):
+    """The settings of a `data` that are plain values."""
+
+    validation: Fraction = Field(0.0, description="share for choosing hyperparameters")
+    test: Fraction = Field(0.0, description="share for the final figure")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the split")
+
+
+class DataPlan(DataSettings):
     """One `data` declaration with every default filled in.
 
     In training the order is: transforms before the first `Normalize`, augment, the rest.
@@ -220,8 +228,5 @@ class DataPlan(Frozen):
     source: AnySource
     transform: tuple[AnyTransform, ...] = Field((), description="what is done to every example")
     augment: tuple[AnyTransform, ...] = Field((), description="what is done in training also")
-    validation: Fraction = Field(0.0, description="share for choosing hyperparameters")
-    test: Fraction = Field(0.0, description="share for the final figure")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the split")
     fields: dict[str, TensorType] | None = None
     """The types of the fields behind the transforms, where they are known before reading."""

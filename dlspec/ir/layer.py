@@ -61,6 +61,14 @@ class Layer(Frozen):
     takes_activation: ClassVar[bool] = False
     """True for layers with weights: `activation=relu` is the stage `ReLU` behind it. It is not a
     field: elaboration makes the second layer."""
+    cancels_bias: ClassVar[bool] = False
+    """True where a bias added just before changes nothing (it subtracts the mean)."""
+    on_last_axis: ClassVar[bool] = False
+    """True where an image in front of it is hardly meant (`Dense`)."""
+    idempotent: ClassVar[bool] = False
+    """True where twice in a row is the same as once (`ReLU`)."""
+    normalizes_scores: ClassVar[bool] = False
+    """True for what belongs at the end of a classifier (`Softmax`)."""
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
@@ -109,6 +117,11 @@ class Layer(Frozen):
              ) -> OnnxForm | Unsupported:
         """The ONNX nodes it becomes, for inference."""
         raise NotImplementedError(self.kind)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether it adds a learned bias to its result."""
+        return getattr(self, "bias", False) is True
 
     def parameters(self, inputs: tuple[TensorType, ...]) -> Dim:
         """The number of learned values, from `weights`."""

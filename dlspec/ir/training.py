@@ -14,6 +14,10 @@ from dlspec.ir.option import Option
 # --- losses ----------------------------------------------------------------
 
 
+Target: TypeAlias = Literal["classes", "values"]
+"""What stands beside the output: a class number for a row of scores, or values like its own."""
+
+
 class Loss(Option):
     """A loss of the model's output and a target, averaged over the batch.
 
@@ -22,6 +26,7 @@ class Loss(Option):
     """
 
     from_logits: ClassVar[str | None] = None
+    target: ClassVar[Target] = "values"
 
     def torch(self) -> Call:
         """The call without its first two arguments, output and target."""
@@ -31,6 +36,7 @@ class Loss(Option):
 class CrossEntropy(Loss):
     summary: ClassVar[str] = "cross entropy of class scores and a class number"
     from_logits: ClassVar[str | None] = "Softmax"
+    target: ClassVar[Target] = "classes"
     aliases: ClassVar[tuple[str, ...]] = (
         "categorical_crossentropy", "sparse_categorical_crossentropy", "crossentropy",
         "CrossEntropyLoss",
@@ -206,17 +212,20 @@ class Metric(Option):
     """A figure of a whole split. `higher_is_better` says which end is good."""
 
     higher_is_better: ClassVar[bool] = False
+    target: ClassVar[Target] = "values"
 
 
 class Accuracy(Metric):
     summary: ClassVar[str] = "share of examples whose likeliest class is the right one"
     higher_is_better: ClassVar[bool] = True
+    target: ClassVar[Target] = "classes"
     kind: Literal["accuracy"] = "accuracy"
 
 
 class TopK(Metric):
     summary: ClassVar[str] = "share of examples with the right class among the k likeliest"
     higher_is_better: ClassVar[bool] = True
+    target: ClassVar[Target] = "classes"
     kind: Literal["top_k"] = "top_k"
     k: PositiveInt = Field(5, description="how many of the likeliest classes count")
 
@@ -248,12 +257,24 @@ class Requirement(Frozen):
     value: Float
 
 
-class TrainPlan(Frozen):
+class TrainSettings(Frozen):
+    """The settings of a `train` that are plain values."""
+
+    batch_size: PositiveInt = Field(64, description="examples in a batch")
+    epochs: PositiveInt | None = Field(None, description="passes over the training split")
+    steps: PositiveInt | None = Field(None, description="optimizer steps, instead of epochs")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="bf16 where the device computes it natively, else float32")
+    gradient_clip: PositiveFloat | None = Field(None, description="greatest norm of the gradient")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order and augmentation")
+
+
+class TrainPlan(TrainSettings):
     """One `train` declaration with every default filled in.
 
-    Fields that are not settings: `model` and `data` are keys of the program's graphs and
-    data; `output` and `target` name the model's output and the data's field that the loss
-    compares; `feeds` says which field of the data goes to which input of the model.
+    `model` and `data` are keys of the program's graphs and data; `output` and `target` name
+    the model's output and the data's field that the loss compares; `feeds` says which field of
+    the data goes to which input of the model (input name to field name).
     """
 
     model: str
@@ -265,12 +286,5 @@ class TrainPlan(Frozen):
     loss: AnyLoss
     optimizer: AnyOptimizer
     schedule: AnySchedule = Constant()
-    batch_size: PositiveInt = Field(64, description="examples in a batch")
-    epochs: PositiveInt | None = Field(None, description="passes over the training split")
-    steps: PositiveInt | None = Field(None, description="optimizer steps, instead of epochs")
-    precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="bf16 where the device computes it natively, else float32")
-    metrics: tuple[AnyMetric, ...] = Field((), description="figures shown and kept")
-    gradient_clip: PositiveFloat | None = Field(None, description="greatest norm of the gradient")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order and augmentation")
+    metrics: tuple[AnyMetric, ...] = ()
     requires: tuple[Requirement, ...] = ()

@@ -23,6 +23,7 @@ class Dense(Layer):
     shape_rule: ClassVar[str] = "the last axis becomes `units`; the others stay"
     aliases: ClassVar[tuple[str, ...]] = ("Linear", "FullyConnected", "InnerProduct", "Gemm")
     takes_activation: ClassVar[bool] = True
+    on_last_axis: ClassVar[bool] = True
 
     units: PositiveInt = Field(description="size of the last axis of the result")
     bias: bool = Field(True, description="whether a learned bias is added")

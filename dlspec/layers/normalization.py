@@ -32,6 +32,7 @@ class BatchNorm(Layer):
     """
 
     kind: ClassVar[str] = "BatchNorm"
+    cancels_bias: ClassVar[bool] = True
     summary: ClassVar[str] = "Batch normalisation of each channel (Ioffe, Szegedy 2015)."
     example: ClassVar[str] = "Conv(64, 3, padding=1, bias=false) -> BatchNorm -> ReLU"
     shape_rule: ClassVar[str] = "the shape stays; axis 0 holds the channels"
@@ -168,6 +169,7 @@ class InstanceNorm(Layer):
     """Normalisation of each channel of each example by itself."""
 
     kind: ClassVar[str] = "InstanceNorm"
+    cancels_bias: ClassVar[bool] = True
     summary: ClassVar[str] = (
         "Normalisation of each channel of each example by itself (Ulyanov et al. 2016).")
     example: ClassVar[str] = "Conv(64, 7) -> InstanceNorm(scale=true, shift=true) -> ReLU"

@@ -1,0 +1,305 @@
+"""Running a body: its statements in order, with `it` flowing down the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dlspec.diagnostics import Label
+from dlspec.passes.constants import LONGEST_LIST
+from dlspec.passes.context import BodyExpression, Frame, NoIt
+from dlspec.passes.evaluate import condition, evaluate, evaluate_flow
+from dlspec.passes.scope import Scope
+from dlspec.passes.stages import bind
+from dlspec.passes.tensortypes import initial_text, tensor_type
+from dlspec.passes.values import (
+    UNKNOWN,
+    Composition,
+    LayerStage,
+    NetworkStage,
+    SharedUse,
+    Tensor,
+    Value,
+    contains_unknown,
+    describe,
+    is_flow,
+)
+from dlspec.syntax import tree
+
+NO_IT = "`it` has no value here yet: begin the line with a value"
+
+
+def run_body(expression: BodyExpression, frame: Frame) -> Value:
+    """The value of `{ … }`, `if`, `repeat` or `for`: that of its last statement."""
+    if isinstance(expression, tree.If):
+        return _if(expression, frame)
+    if isinstance(expression, tree.Repeat):
+        return _repeat(expression, frame)
+    if isinstance(expression, tree.For):
+        return _for(expression, frame)
+    return run_statements(expression, frame, Scope(frame.scope))
+
+
+def run_statements(body: tree.Body, frame: Frame, scope: Scope) -> Value:
+    """Run statements in a scope; the last one's value, else what `it` is at the end."""
+    it = frame.it
+    plain: Value = None
+    has_plain = False
+    for statement in body.statements:
+        frame.context.count_statement(statement.span)
+        line = Frame(frame.context, scope, frame.builder, it)
+        if isinstance(statement, tree.ExprStatement):
+            last = statement is body.statements[-1]
+            value = _expression(statement, line, keep_stage=frame.arguments and last)
+            if is_flow(value) or contains_unknown(value):
+                it, has_plain = value, False
+            else:
+                plain, has_plain = value, True
+                _check_plain(statement, value, last, line)
+        else:
+            result = _RULES[type(statement)](statement, line)
+            if result is not None:
+                it = result
+    warn_unused(scope, frame)
+    if has_plain:
+        return plain
+    if isinstance(it, NoIt):
+        return None
+    return it
+
+
+def _expression(statement: tree.ExprStatement, line: Frame, *, keep_stage: bool) -> Value:
+    if keep_stage:
+        return evaluate(statement.value, line.as_argument())
+    if isinstance(statement.value, tree.If | tree.Repeat | tree.For | tree.Body):
+        before = line.it
+        value = run_body(statement.value, line)
+        return _unchanged(before) if value is None else value
+    return evaluate_flow(statement.value, line)
+
+
+def _unchanged(before: Value | NoIt) -> Value:
+    """What a body without a value leaves: the line's `it`."""
+    return () if isinstance(before, NoIt) else before
+
+
+def _check_plain(statement: tree.ExprStatement, value: Value, last: bool, line: Frame) -> None:
+    """A number on a line of its own means something as the last line of a body alone."""
+    if value == () and isinstance(statement.value, tree.If | tree.Repeat | tree.For | tree.Body):
+        return
+    if not last:
+        line.report.warning("W0201", statement.span, f"{describe(value)} on a line of its own "
+                            "has no effect")
+
+
+def warn_unused(scope: Scope, frame: Frame) -> None:
+    """Warn of names in a scope that nothing has read."""
+    for name, binding in scope.names.items():
+        if (not binding.used and binding.span is not None and binding.kind == "value"
+                and not contains_unknown(binding.value)):
+            frame.report.warning("W0201", binding.span, f"nothing uses the value `{name}`",
+                                 help="remove it, or name it `_`")
+
+
+# --- if, repeat, for ---------------------------------------------------------------
+
+
+def _if(expression: tree.If, frame: Frame) -> Value:
+    value = evaluate(expression.condition, frame.as_argument())
+    truth = condition(value, expression.condition, frame)
+    if truth is None:
+        return UNKNOWN
+    if truth:
+        return run_statements(expression.then, frame, Scope(frame.scope))
+    if expression.otherwise is not None:
+        return run_statements(expression.otherwise, frame, Scope(frame.scope))
+    return None if isinstance(frame.it, NoIt) else frame.it
+
+
+def _repeat(expression: tree.Repeat, frame: Frame) -> Value:
+    times = evaluate(expression.times, frame.as_argument())
+    if contains_unknown(times):
+        return UNKNOWN
+    if not isinstance(times, int) or isinstance(times, bool) or times < 0:
+        frame.report.error("E0306", expression.times.span, "`repeat` takes a whole number of at "
+                           f"least 0, not {describe(times)}")
+        return UNKNOWN
+    if times > LONGEST_LIST:
+        frame.report.error("E0704", expression.times.span,
+                           f"`repeat {times}` is over {LONGEST_LIST:,} times")
+        return UNKNOWN
+    it = frame.it
+    for _ in range(times):
+        it = _turn(expression.body, frame.inside(frame.scope, it), Scope(frame.scope), it)
+        if not isinstance(it, NoIt) and contains_unknown(it):
+            break
+    return None if isinstance(it, NoIt) else it
+
+
+def _turn(body: tree.Body, frame: Frame, scope: Scope, it: Value | NoIt) -> Value | NoIt:
+    """One turn of a loop; `it` goes on from turn to turn."""
+    value = run_statements(body, frame, scope)
+    return value if is_flow(value) or contains_unknown(value) else it
+
+
+def _for(expression: tree.For, frame: Frame) -> Value:
+    values = evaluate(expression.values, frame.as_argument())
+    if contains_unknown(values):
+        return UNKNOWN
+    if not isinstance(values, tuple):
+        frame.report.error("E0306", expression.values.span,
+                           f"`for` goes through a list, not {describe(values)}",
+                           help="`range(n)` counts from 0 to n - 1"
+                           if isinstance(values, int) else None)
+        return UNKNOWN
+    it = frame.it
+    for value in values:
+        scope = Scope(frame.scope)
+        inner = frame.inside(scope, it)
+        if not _bind_targets(expression, value, inner):
+            return UNKNOWN
+        it = _turn(expression.body, inner, scope, it)
+        if not isinstance(it, NoIt) and contains_unknown(it):
+            break
+    return None if isinstance(it, NoIt) else it
+
+
+def _bind_targets(expression: tree.For, value: Value, frame: Frame) -> bool:
+    targets = expression.targets
+    if len(targets) == 1:
+        bind(targets[0], value, frame, "loop")
+        return True
+    if not isinstance(value, tuple) or len(value) != len(targets):
+        has = f"{len(value)} parts" if isinstance(value, tuple) else "one part"
+        frame.report.error("E0306", targets[0].span.to(targets[-1].span),
+                           f"{len(targets)} names for an item with {has}")
+        return False
+    for target, part in zip(targets, value, strict=True):
+        bind(target, part, frame, "loop")
+    return True
+
+
+# --- statements ----------------------------------------------------------------------
+
+
+def _bind(statement: tree.Bind, line: Frame) -> None:
+    names = statement.names
+    path = names[0].id if len(names) == 1 and names[0].id != "_" else None
+    value = evaluate_flow(statement.value, line, path)
+    if statement.search is not None:
+        line.report.error("E0310", statement.search.span, "search ranges belong to parameters "
+                          "and settings")
+    if len(names) == 1:
+        bind(names[0], value, line)
+        return
+    if contains_unknown(value):
+        value = tuple(UNKNOWN for _ in names)
+    if not isinstance(value, tuple) or len(value) != len(names):
+        has = f"{len(value)} results" if isinstance(value, tuple) else "one result"
+        line.report.error("E0407", names[0].span.to(names[-1].span),
+                          f"{len(names)} names for {has}",
+                          labels=[Label(statement.value.span, f"this has {has}")])
+        value = tuple(UNKNOWN for _ in names)
+    for name, part in zip(names, value, strict=True):
+        bind(name, part, line)
+
+
+def _layer(statement: tree.LayerStatement, line: Frame) -> None:
+    value = evaluate(statement.value, line.as_argument())
+    if isinstance(value, LayerStage):
+        value = LayerStage(value.layer, value.name, value.span, value.rank, value.activation,
+                           SharedUse(statement.name.id))
+    elif isinstance(value, NetworkStage):
+        value = NetworkStage(value.network, value.arguments, value.span,
+                             SharedUse(statement.name.id))
+    elif not contains_unknown(value):
+        what = "a pipeline" if isinstance(value, Composition) else describe(value)
+        line.report.error("E0411", statement.value.span, "`layer` names one layer, block or "
+                          f"model, not {what}", help="put a pipeline into a `block` of its own")
+        value = UNKNOWN
+    bind(statement.name, value, line)
+
+
+def _parameter(statement: tree.ParameterStatement, line: Frame) -> None:
+    type = tensor_type(statement.type, line)
+    initial = initial_text(statement.initial, line)
+    if type is None or initial is None or line.builder is None:
+        bind(statement.name, UNKNOWN, line)
+        return
+    if any(not isinstance(size, int) for size in type.shape):
+        line.report.error("E0410", statement.type.span, "a learned tensor has a fixed shape; "
+                          f"{type.shape_text()} is known only at run time")
+        bind(statement.name, UNKNOWN, line)
+        return
+    value = line.builder.parameter(statement.name.id, type, initial, statement.span)
+    bind(statement.name, value, line)
+
+
+def _output(statement: tree.OutputStatement, line: Frame) -> Value | None:
+    if line.builder is None:
+        return None
+    if statement.value is not None:
+        value = evaluate_flow(statement.value, line)
+    else:
+        binding = line.scope.find(statement.name.id)
+        if binding is not None:
+            binding.used = True
+        value = binding.value if binding is not None else line.current(statement.span)
+    if contains_unknown(value):
+        line.builder.outputs_unknown = True
+        return None
+    if not isinstance(value, Tensor):
+        line.report.error("E0411", statement.span, f"an output is one tensor, not "
+                          f"{describe(value)}")
+        line.builder.outputs_unknown = True
+        return None
+    _add_output(statement, value, line)
+    return None
+
+
+def _add_output(statement: tree.OutputStatement, value: Tensor, line: Frame) -> None:
+    builder = line.builder
+    assert builder is not None
+    name = statement.name.id
+    if any(name == other for other, _ in (*builder.outputs, *builder.auxiliaries)):
+        line.report.error("E0203", statement.name.span, f"there is an output `{name}` already")
+        return
+    (builder.auxiliaries if statement.auxiliary else builder.outputs).append((name, value))
+    if statement.value is not None and line.scope.in_declaration(name) is None:
+        if builder.drafts and value in builder.drafts[-1].outputs:
+            builder.rename(value, name)
+        line.scope.bind(name, value, statement.name.span, "output")
+
+
+def _require(statement: tree.RequireStatement, line: Frame) -> None:
+    if line.builder is not None:
+        line.builder.requirements.append((statement, line.scope))
+
+
+def _input(statement: tree.InputStatement, line: Frame) -> None:
+    """Inputs are declared before a body runs; a nested one is reported here."""
+    if line.scope.find(statement.name.id) is None:
+        line.report.error("E0109", statement.span, "an input is declared at the top level of a "
+                          "model or block, not inside braces")
+
+
+def _misplaced(statement: Any, line: Frame) -> None:
+    word = "minimize" if isinstance(statement, tree.MinimizeStatement) else "step"
+    line.report.error("E0109", statement.span, f"`{word}` belongs in a `train`, not in a network")
+
+
+def _broken(statement: tree.ErrorStatement, line: Frame) -> Value | None:
+    return UNKNOWN
+
+
+_RULES: dict[type, Callable[[Any, Frame], Value | None]] = {
+    tree.Bind: _bind,
+    tree.LayerStatement: _layer,
+    tree.ParameterStatement: _parameter,
+    tree.InputStatement: _input,
+    tree.OutputStatement: _output,
+    tree.RequireStatement: _require,
+    tree.MinimizeStatement: _misplaced,
+    tree.StepStatement: _misplaced,
+    tree.ErrorStatement: _broken,
+}

@@ -1,0 +1,162 @@
+"""Building one graph: its values and nodes in order, and the names they get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
+from dlspec.ir.layer import Layer
+from dlspec.ir.types import TensorType
+from dlspec.layers import snake_case
+from dlspec.passes.scope import Scope
+from dlspec.passes.values import Tensor
+from dlspec.source import Span
+from dlspec.syntax import tree
+
+
+class Draft:
+    """A node while its graph is being built: its names may still change."""
+
+    __slots__ = ("graph", "initial", "inputs", "layer", "outputs", "path", "shares")
+
+    def __init__(self, path: str, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], *,
+                 layer: Layer | None = None, graph: str = "", initial: str = "",
+                 shares: str | None = None) -> None:
+        self.path = path
+        self.inputs = inputs
+        self.outputs = outputs
+        self.layer = layer
+        self.graph = graph
+        self.initial = initial
+        self.shares = shares
+
+    def freeze(self) -> Node:
+        """The node. Its parts are the compiler's own, so Pydantic need not check them again."""
+        inputs = tuple(value.name for value in self.inputs)
+        outputs = tuple(value.name for value in self.outputs)
+        common: dict[str, Any] = {"path": self.path, "inputs": inputs, "outputs": outputs, "shares": self.shares}
+        if self.layer is not None:
+            return LayerNode.model_construct(op="layer", layer=self.layer, **common)
+        if self.graph:
+            return CallNode.model_construct(op="call", graph=self.graph, **common)
+        return ParameterNode.model_construct(op="parameter", initial=self.initial, **common)
+
+
+class GraphBuilder:
+    """One block or model being elaborated."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[str, Tensor]] = []
+        self.drafts: list[Draft] = []
+        self.outputs: list[tuple[str, Tensor]] = []
+        self.auxiliaries: list[tuple[str, Tensor]] = []
+        self.outputs_unknown = False
+        self.requirements: list[tuple[tree.RequireStatement, Scope]] = []
+        self.spans: dict[str, Span] = {}
+        self.layers = 0
+        self._paths: set[str] = set()
+        self._counters: dict[str, int] = {}
+        self._values: set[str] = set()
+
+    # --- names
+
+    def path(self, kind: str, given: str | None = None) -> str:
+        """A free path: the given name, else the kind in snake case with a running number."""
+        if given is not None:
+            candidate, number = given, 1
+            while candidate in self._paths:
+                number += 1
+                candidate = f"{given}{number}"
+        else:
+            base = snake_case(kind)
+            number = self._counters.get(base, 0)
+            candidate = ""
+            while not candidate or candidate in self._paths:
+                number += 1
+                candidate = f"{base}{number}"
+            self._counters[base] = number
+        self._paths.add(candidate)
+        return candidate
+
+    def value_name(self, wanted: str) -> str:
+        """A name that no value of the graph has yet."""
+        candidate, number = wanted, 1
+        while candidate in self._values:
+            number += 1
+            candidate = f"{wanted}_{number}"
+        self._values.add(candidate)
+        return candidate
+
+    def rename(self, value: Tensor, name: str) -> None:
+        """Call a fresh value by the name the spec gives it, where that is free."""
+        if name not in self._values and name not in self._paths:
+            self._values.discard(value.name)
+            self._values.add(name)
+            value.name = name
+
+    # --- nodes
+
+    def input(self, name: str, type: TensorType, span: Span) -> Tensor:
+        """A new input."""
+        value = Tensor(self.value_name(name), type, span)
+        self.inputs.append((name, value))
+        return value
+
+    def layer(self, layer: Layer, inputs: tuple[Tensor, ...], types: tuple[TensorType, ...],
+              span: Span, *, name: str | None = None, shares: str | None = None
+              ) -> tuple[Tensor, ...]:
+        """Append a layer; its results."""
+        path = self.path(layer.kind, name)
+        outputs = self._outputs(path, types, span)
+        self._append(Draft(path, inputs, outputs, layer=layer, shares=shares), span, 1)
+        return outputs
+
+    def call(self, key: str, kind: str, inputs: tuple[Tensor, ...],
+             types: tuple[TensorType, ...], span: Span, layers: int, *, name: str | None = None,
+             shares: str | None = None) -> tuple[Tensor, ...]:
+        """Append a use of a block or model with `layers` layers; its results."""
+        path = self.path(kind, name)
+        outputs = self._outputs(path, types, span)
+        self._append(Draft(path, inputs, outputs, graph=key, shares=shares), span, layers)
+        return outputs
+
+    def parameter(self, name: str, type: TensorType, initial: str, span: Span) -> Tensor:
+        """Append a learned tensor."""
+        path = self.path("parameter", name)
+        outputs = self._outputs(path, (type,), span)
+        self._append(Draft(path, (), outputs, initial=initial), span, 0)
+        return outputs[0]
+
+    @property
+    def last_path(self) -> str:
+        """The path of the node appended last."""
+        return self.drafts[-1].path
+
+    def _outputs(self, path: str, types: tuple[TensorType, ...], span: Span
+                 ) -> tuple[Tensor, ...]:
+        names = [path] if len(types) == 1 else [f"{path}_{i}" for i in range(len(types))]
+        return tuple(Tensor(self.value_name(name), type, span)
+                     for name, type in zip(names, types, strict=True))
+
+    def _append(self, draft: Draft, span: Span, layers: int) -> None:
+        self.drafts.append(draft)
+        self.spans[draft.path] = span
+        self.layers += layers
+
+    # --- the end
+
+    def types(self) -> dict[str, TensorType]:
+        """The type of every value by its final name."""
+        found = {value.name: value.type for _, value in self.inputs}
+        for draft in self.drafts:
+            found.update((value.name, value.type) for value in draft.outputs)
+        return found
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The finished nodes."""
+        return tuple(draft.freeze() for draft in self.drafts)
+
+
+def ports(pairs: list[tuple[str, Tensor]]) -> tuple[Port, ...]:
+    """Named values as ports."""
+    return tuple(Port.model_construct(name=name, value=value.name) for name, value in pairs)

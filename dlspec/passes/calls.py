@@ -1,0 +1,257 @@
+"""Calls: layers, blocks and models with their arguments, and functions with theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeAlias
+
+from dlspec.diagnostics import Label
+from dlspec.ir.layer import Layer
+from dlspec.layers import activations, all_layers, find, layer_names, spelled
+from dlspec.passes import constants, operators
+from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
+from dlspec.passes.constants import ValueProblem
+from dlspec.passes.context import Frame
+from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.search import check_search
+from dlspec.passes.values import (
+    UNKNOWN,
+    Function,
+    LayerStage,
+    Network,
+    NetworkStage,
+    Unknown,
+    Value,
+    Word,
+    contains_unknown,
+    describe,
+)
+from dlspec.source import Span
+from dlspec.syntax import tree
+
+Evaluate: TypeAlias = Callable[[tree.Expr, Frame], Value]
+
+
+def call(expression: tree.Call, frame: Frame, evaluate: Evaluate) -> Value:
+    """The value of `callee(arguments)`."""
+    callee = expression.callee
+    if isinstance(callee, tree.TypeName):
+        return _call_type(expression, callee, frame, evaluate)
+    if isinstance(callee, tree.Name) and frame.scope.find(callee.id) is None:
+        return _call_function(expression, callee, frame, evaluate)
+    value = evaluate(callee, frame.as_argument())
+    _evaluated(expression.arguments, frame, evaluate)
+    if not contains_unknown(value):
+        frame.report.error("E0311", callee.span, f"{describe(value)} cannot be called")
+    return UNKNOWN
+
+
+def _evaluated(arguments: Sequence[tree.Argument], frame: Frame, evaluate: Evaluate,
+               words: dict[int | str, tuple[str, ...]] | None = None) -> list[Given]:
+    """The arguments' values; a bare word is an option where the callee knows it as one."""
+    inner = frame.as_argument()
+    given: list[Given] = []
+    for number, argument in enumerate(arguments):
+        name = argument.name.id if argument.name is not None else None
+        known = (words or {}).get(number if name is None else name, ())
+        if isinstance(argument.value, tree.Name) and argument.value.id in known:
+            value: Value = Word(argument.value.id)
+        else:
+            value = evaluate(argument.value, inner)
+        if argument.search is not None:
+            check_search(value, argument.search, inner, evaluate)
+        given.append(Given(name, value, argument.span))
+    return given
+
+
+# --- functions -------------------------------------------------------------------
+
+
+def _call_function(expression: tree.Call, callee: tree.Name, frame: Frame, evaluate: Evaluate
+                   ) -> Value:
+    given = _evaluated(expression.arguments, frame, evaluate)
+    if any(contains_unknown(argument.value) for argument in given):
+        return UNKNOWN
+    if callee.id in operators.TENSOR_FUNCTIONS and given and _is_data(given[0].value):
+        return operators.call(callee.id, given, expression.span, frame.as_flow())
+    if callee.id in constants.FUNCTIONS:
+        named = next((argument for argument in given if argument.name is not None), None)
+        if named is not None:
+            frame.report.error("E0301", named.span, f"`{callee.id}` of numbers takes no "
+                               f"argument by name")
+            return UNKNOWN
+        try:
+            return constants.call(callee.id, tuple(argument.value for argument in given))
+        except ValueProblem as problem:
+            frame.report.error(problem.code, expression.span, problem.message, help=problem.help)
+            return UNKNOWN
+    if callee.id in operators.TENSOR_FUNCTIONS:
+        frame.report.error("E0306", expression.span, f"`{callee.id}` takes a tensor")
+        return UNKNOWN
+    frame.report.error("E0201", callee.span, f"there is no function `{callee.id}`",
+                       help=foreign_help(callee.id) or did_you_mean(
+                           callee.id, [*constants.FUNCTIONS, *operators.TENSOR_FUNCTIONS]))
+    return UNKNOWN
+
+
+def _is_data(value: Value) -> bool:
+    return not isinstance(value, int | float | bool | str | tuple | Word | Function | None)
+
+
+# --- layers, blocks, models --------------------------------------------------------
+
+
+def _call_type(expression: tree.Call, callee: tree.TypeName, frame: Frame, evaluate: Evaluate
+               ) -> Value:
+    binding = frame.scope.find(callee.id)
+    if binding is not None and not isinstance(binding.value, Network | Unknown):
+        frame.report.error("E0311", callee.span, f"{describe(binding.value)} cannot be called")
+        return UNKNOWN
+    layer = spelled(callee.id) if binding is None else None
+    words: dict[int | str, tuple[str, ...]] = {}
+    if layer is not None:
+        for number, (name, field) in enumerate(zip(
+                field_names(layer[0]), layer[0].model_fields.values(), strict=True)):
+            words[number] = words[name] = option_words(field.annotation)
+        words["activation"] = tuple(activations()) if layer[0].takes_activation else ()
+    arguments = expression.arguments
+    activation, rest = _activation_call(arguments, layer, frame, evaluate)
+    given = _evaluated(rest, frame, evaluate, words)
+    return named_stage(callee, given, expression.span, frame, activation)
+
+
+def named_stage(callee: tree.TypeName, given: Sequence[Given], span: Span, frame: Frame,
+                activation: Layer | None = None) -> Value:
+    """The stage of a capitalised name with its arguments."""
+    binding = frame.scope.find(callee.id)
+    if binding is not None:
+        binding.used = True
+        network = binding.value
+        if not isinstance(network, Network):
+            return UNKNOWN
+        network.used = True
+        return _network_stage(network, callee, given, span, frame)
+    layer = spelled(callee.id)
+    if layer is None:
+        _unknown_type(callee, frame)
+        return UNKNOWN
+    return _layer_stage(*layer, callee, given, span, frame, activation)
+
+
+def _layer_stage(cls: type[Layer], rank: int | None, callee: tree.TypeName,
+                 given: Sequence[Given], span: Span, frame: Frame, activation: Layer | None
+                 ) -> Value:
+    own: list[Given] = []
+    for argument in given:
+        if argument.name == "activation" and cls.takes_activation:
+            word = _activation_word(argument, callee, frame)
+            if isinstance(word, Unknown):
+                return UNKNOWN
+            activation = word
+        elif argument.name == "init":
+            frame.report.error("E0210", argument.span, "this version of dlspec cannot choose how "
+                               "weights start; they start as PyTorch's layers start theirs")
+            return UNKNOWN
+        else:
+            own.append(argument)
+    layer = construct(cls, callee.id, callee.span, own, frame.report)
+    if layer is None:
+        return UNKNOWN
+    return LayerStage(layer, callee.id, span, rank, activation)
+
+
+def _activation_word(argument: Given, callee: tree.TypeName, frame: Frame
+                     ) -> Layer | Unknown | None:
+    value = argument.value
+    if value is None:
+        return None
+    if isinstance(value, LayerStage) and value.layer.kind in activations().values():
+        return value.layer
+    name = value.id if isinstance(value, Word) else value.name if isinstance(value, Function) \
+        else None
+    if name in activations():
+        cls = find(activations()[name])
+        assert cls is not None
+        return cls()
+    if not contains_unknown(value):
+        shown = f"`{name}`" if name else describe(value)
+        help = did_you_mean(name, activations()) if name else None
+        if isinstance(value, str) and value in activations():
+            help = f"write `activation={value}`, without quotes"
+        frame.report.error("E0303", argument.span, f"`activation` of `{callee.id}` must be the "
+                           f"name of an activation such as `relu`, not {shown}", help=help)
+    return UNKNOWN
+
+
+def _activation_call(arguments: tuple[tree.Argument, ...],
+                     layer: tuple[type[Layer], int | None] | None, frame: Frame,
+                     evaluate: Evaluate) -> tuple[Layer | None, tuple[tree.Argument, ...]]:
+    """`activation=leaky_relu(0.2)` with arguments of its own, taken out of the list."""
+    if layer is None or not layer[0].takes_activation:
+        return None, arguments
+    for number, argument in enumerate(arguments):
+        value = argument.value
+        if (argument.name is None or argument.name.id != "activation"
+                or not isinstance(value, tree.Call) or not isinstance(value.callee, tree.Name)
+                or value.callee.id not in activations()):
+            continue
+        cls = find(activations()[value.callee.id])
+        assert cls is not None
+        given = _evaluated(value.arguments, frame, evaluate)
+        made = construct(cls, value.callee.id, value.callee.span, given, frame.report)
+        return made, arguments[:number] + arguments[number + 1 :]
+    return None, arguments
+
+
+def _network_stage(network: Network, callee: tree.TypeName, given: Sequence[Given], span: Span,
+                   frame: Frame) -> Value:
+    declared = network.declaration.parameters
+    found = match(
+        Callee(network.name, tuple(p.name.id for p in declared),
+               frozenset(p.name.id for p in declared if p.default is None), callee.span),
+        given, frame.report)
+    if found is None or any(contains_unknown(argument.value) for argument in found.values()):
+        return UNKNOWN
+    for argument in found.values():
+        if isinstance(argument.value, LayerStage) and argument.value.shared is not None:
+            frame.report.error("E0210", argument.span, "a layer with shared weights cannot be "
+                               "handed to another block", labels=[
+                                   Label(network.declaration.name.span, "declared here")])
+            return UNKNOWN
+    values = tuple((p.name.id, found[p.name.id].value) for p in declared if p.name.id in found)
+    return NetworkStage(network, values, span)
+
+
+def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
+    help = foreign_help(callee.id) or did_you_mean(
+        callee.id, [*_capitalised(frame.scope), *layer_names()])
+    frame.report.error("E0202", callee.span, f"there is no layer, block or model `{callee.id}`",
+                       help=help)
+
+
+def _capitalised(scope: Scope) -> list[str]:
+    return [name for name in scope.visible() if name[:1].isupper()]
+
+
+def foreign_help(name: str) -> str | None:
+    """The help line where `name` is another framework's word, or a layer in lower case."""
+    base = name.rstrip("0123456789dD") if name[-1:] in "dD" and name[-2:-1] in "123" else name
+    for cls in all_layers():
+        if cls.operator:
+            continue
+        if name in cls.aliases or base in cls.aliases:
+            return f"dlspec calls it `{cls.kind}`: `{cls.example}`"
+        if name.islower() and name == cls.kind.lower():
+            return f"layers are capitalised: `{cls.kind}`"
+    return None
+
+
+@cache
+def option_vocabulary() -> frozenset[str]:
+    """Every option word that a layer knows, for words handed on through a block's arguments."""
+    words = set(activations())
+    for cls in all_layers():
+        for field in cls.model_fields.values():
+            words.update(option_words(field.annotation))
+    return frozenset(words)

@@ -1,0 +1,217 @@
+"""Blocks and models made into graphs, once for each distinct use."""
+
+from __future__ import annotations
+
+from dlspec.diagnostics import Label
+from dlspec.ir.dims import Dim, SymbolicDim, substitute
+from dlspec.ir.graph import Graph
+from dlspec.ir.types import TensorType
+from dlspec.passes.body import run_statements, warn_unused
+from dlspec.passes.builder import GraphBuilder, ports
+from dlspec.passes.context import Context, Frame, Instance, NoIt
+from dlspec.passes.evaluate import evaluate
+from dlspec.passes.promises import check_promises
+from dlspec.passes.scope import Scope
+from dlspec.passes.tensortypes import tensor_type
+from dlspec.passes.values import (
+    Network,
+    NetworkStage,
+    Tensor,
+    Value,
+    Word,
+    contains_unknown,
+    describe,
+)
+from dlspec.source import Span
+from dlspec.syntax import tree
+
+SEVERAL_INPUTS = "`it` has no value here: there are several inputs, so name the one you mean"
+
+
+def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context
+                ) -> Instance:
+    """The instance of a block or model for arguments and input types, made at its first use."""
+    network = stage.network
+    if network in context.active:
+        names = [*(n.name for n in context.active[context.active.index(network):]), network.name]
+        context.report.error("E0209", stage.span, f"the {network.noun} `{network.name}` uses "
+                             "itself: " + " uses ".join(f"`{n}`" for n in names))
+        return Instance(None)
+    key = (network, stage.arguments, inputs)
+    if key not in context.instances:
+        context.active.append(network)
+        try:
+            context.instances[key] = _build(stage, inputs, context)
+        finally:
+            context.active.pop()
+    return context.instances[key]
+
+
+def model_inputs(stage: NetworkStage, context: Context) -> tuple[TensorType, ...] | None:
+    """The declared input types of a model that stands alone. None after a mistake."""
+    network = stage.network
+    declared = _declared_inputs(network)
+    if not declared:
+        context.report.error("E0211", network.declaration.name.span,
+                             f"the model `{network.name}` has no input",
+                             help="begin it with `input image: float[1, 28, 28]`, for example")
+        return None
+    scope = _parameter_scope(network, stage.arguments, context, stage.span)
+    if scope is None:
+        return None
+    frame = Frame(context, scope, None, NoIt("an input's type cannot use `it`"))
+    types = [tensor_type(statement.type, frame) for statement in declared]
+    found = tuple(type for type in types if type is not None)
+    return found if len(found) == len(types) else None
+
+
+def _declared_inputs(network: Network) -> list[tree.InputStatement]:
+    return [s for s in network.declaration.body.statements if isinstance(s, tree.InputStatement)]
+
+
+def _build(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context) -> Instance:
+    network = stage.network
+    before = len(context.report.diagnostics)
+    scope = _parameter_scope(network, stage.arguments, context, stage.span)
+    builder = GraphBuilder()
+    if scope is None:
+        return Instance(None)
+    it = _bind_inputs(network, inputs, builder, scope, context, stage.span)
+    if it is None:
+        return Instance(None)
+    body = Scope(scope)
+    frame = Frame(context, scope, builder, it)
+    result = run_statements(network.declaration.body, frame, body)
+    warn_unused(scope, frame)
+    finished = _outputs(network, builder, result, body, context)
+    if not finished or any(d.severity == "error" for d in context.report.diagnostics[before:]):
+        return Instance(None)
+    return _finish(network, scope, builder, context)
+
+
+def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Context) -> Instance:
+    key, number = network.name, 1
+    while key in context.graphs:
+        number += 1
+        key = f"{network.name}{number}"
+    declaration = network.declaration
+    arguments = {p.name.id: _json(scope.names[p.name.id].value) for p in declaration.parameters}
+    graph = Graph.model_construct(
+        key=key, name=network.name, is_model=declaration.is_model, arguments=arguments,
+        documentation=declaration.documentation, inputs=ports(builder.inputs),
+        nodes=builder.nodes(), outputs=ports(builder.outputs),
+        auxiliaries=ports(builder.auxiliaries), types=builder.types())
+    context.graphs[key] = graph
+    context.spans.update({(key, path): span for path, span in builder.spans.items()})
+    check_promises(graph, builder, network, context)
+    return Instance(key, tuple(value.type for _, value in builder.outputs), builder.layers)
+
+
+def _json(value: Value) -> bool | int | float | str | list[object] | None:
+    """An argument as the IR keeps it, for readers; stages by their names."""
+    if isinstance(value, tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    return value.id if isinstance(value, Word) else describe(value).replace("`", "")
+
+
+# --- parameters and inputs ---------------------------------------------------------
+
+
+def _parameter_scope(network: Network, arguments: tuple[tuple[str, Value], ...],
+                     context: Context, span: Span) -> Scope | None:
+    """The scope of a declaration with its parameters bound, defaults evaluated in order."""
+    scope = Scope(network.scope, boundary=True)
+    given = dict(arguments)
+    frame = Frame(context, scope, None, NoIt("a default cannot use `it`"), arguments=True)
+    good = True
+    for parameter in network.declaration.parameters:
+        name = parameter.name.id
+        if name in scope.names:
+            context.report.error("E0203", parameter.span, f"the parameter `{name}` stands twice")
+            return None
+        if name in given:
+            value = given[name]
+        elif parameter.default is not None:
+            value = evaluate(parameter.default, frame)
+        else:
+            context.report.error("E0302", span, f"`{network.name}` needs `{name}`", labels=[
+                Label(parameter.span, "this parameter has no default")],
+                help=f"give it with `--set {name}=…`, or write a default")
+            return None
+        good = good and not contains_unknown(value)
+        scope.bind(name, value, parameter.name.span, "parameter")
+    return scope if good else None
+
+
+def _bind_inputs(network: Network, types: tuple[TensorType, ...], builder: GraphBuilder,
+                 scope: Scope, context: Context, span: Span) -> Value | NoIt | None:
+    """Make the inputs; what `it` begins as. None after a mistake."""
+    declared = _declared_inputs(network)
+    if not declared:
+        names = ["x"] if len(types) == 1 else [f"x{i + 1}" for i in range(len(types))]
+        values = tuple(builder.input(name, type, span)
+                       for name, type in zip(names, types, strict=True))
+        return values[0] if len(values) == 1 else values
+    if len(declared) != len(types):
+        flow = "1 tensor flows" if len(types) == 1 else f"{len(types)} tensors flow"
+        context.report.error("E0407", span, f"`{network.name}` has {len(declared)} "
+                             f"input{'s' if len(declared) > 1 else ''}; {flow} in",
+                             labels=[Label(declared[0].span, "declared here")])
+        return None
+    frame = Frame(context, scope, None, NoIt("an input's type cannot use `it`"))
+    symbols: dict[str, Dim] = {}
+    found: list[Tensor] = []
+    for statement, type in zip(declared, types, strict=True):
+        wanted = tensor_type(statement.type, frame)
+        if wanted is None or not _unify(network, statement, wanted, type, symbols, context, span):
+            return None
+        value = builder.input(statement.name.id, type, statement.span)
+        if statement.name.id in scope.names:
+            context.report.error("E0203", statement.name.span,
+                                 f"the name `{statement.name.id}` is taken")
+            return None
+        scope.bind(statement.name.id, value, statement.name.span,
+                   "input" if len(declared) == 1 else "value")
+        found.append(value)
+    return found[0] if len(found) == 1 else NoIt(SEVERAL_INPUTS)
+
+
+def _unify(network: Network, statement: tree.InputStatement, wanted: TensorType,
+           given: TensorType, symbols: dict[str, Dim], context: Context, span: Span) -> bool:
+    """Whether a type fits a declared input; symbols take the sizes that stand in their place."""
+    fits = wanted.dtype == given.dtype and wanted.rank == given.rank
+    if fits:
+        for want, have in zip(wanted.shape, given.shape, strict=True):
+            if isinstance(want, SymbolicDim):
+                want = substitute(want, symbols)
+            if isinstance(want, SymbolicDim) and str(want)[1:].isidentifier():
+                symbols[str(want)[1:]] = have
+            elif want != have:
+                fits = False
+    if not fits:
+        context.report.error(
+            "E0402", span, f"the input `{statement.name.id}` of `{network.name}` is {wanted}; "
+            f"{given} flows in", labels=[Label(statement.span, f"declared as {wanted}")])
+    return fits
+
+
+def _outputs(network: Network, builder: GraphBuilder, result: Value, scope: Scope,
+             context: Context) -> bool:
+    """Settle the outputs: those declared, else the last `it`. Reports E0412 where none is."""
+    if builder.outputs_unknown or contains_unknown(result):
+        return False
+    if builder.outputs:
+        return True
+    values = result if isinstance(result, tuple) and result else (result,)
+    if not all(isinstance(value, Tensor) for value in values):
+        context.report.error("E0412", network.declaration.name.span,
+                             f"the {network.noun} `{network.name}` has no value at its end",
+                             help="end it with a line that makes a tensor, or declare an `output`")
+        return False
+    for number, value in enumerate(values):
+        assert isinstance(value, Tensor)
+        name = "output" if len(values) == 1 else f"output{number + 1}"
+        builder.outputs.append((name, value))
+    return True

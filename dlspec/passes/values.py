@@ -1,0 +1,233 @@
+"""What an expression of a spec can be while it is elaborated.
+
+Plain values are Python's own: int, float, bool, str, None, symbolic dimensions,
+and tuples of values (lists and tuples of a spec alike). Tensors, stages, option
+words and functions are the classes here; none of them is a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from dlspec.ir.dims import SymbolicDim
+from dlspec.ir.layer import Layer
+from dlspec.ir.types import TensorType
+from dlspec.source import Span
+from dlspec.syntax import tree
+
+if TYPE_CHECKING:
+    from dlspec.passes.scope import Scope
+
+
+class Tensor:
+    """A value of the graph that is being built; `span` is the place that made it."""
+
+    __slots__ = ("name", "span", "type")
+
+    def __init__(self, name: str, type: TensorType, span: Span) -> None:
+        self.name = name
+        self.type = type
+        self.span = span
+
+
+class Unknown:
+    """Stands for a value after a mistake. Whatever it touches is unknown too, silently."""
+
+    __slots__ = ()
+
+
+UNKNOWN = Unknown()
+
+
+class Word:
+    """A bare lower-case option word, `same`, that is not (yet) bound to an argument."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Word) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(("Word", self.id))
+
+
+class LayerStage:
+    """A layer with its arguments, and the activation that `activation=` puts behind it.
+
+    `rank` is what a suffix asserts (`Conv2D`); `shared` is the identity of a `layer`
+    statement, whose uses have one set of weights.
+    """
+
+    __slots__ = ("activation", "layer", "name", "rank", "shared", "span")
+
+    def __init__(self, layer: Layer, name: str, span: Span, rank: int | None = None,
+                 activation: Layer | None = None, shared: SharedUse | None = None) -> None:
+        self.layer = layer
+        self.name = name
+        self.span = span
+        self.rank = rank
+        self.activation = activation
+        self.shared = shared
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LayerStage) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.layer.kind, self.layer, self.rank, self.activation, self.shared
+
+
+class SharedUse:
+    """What `layer name = …` makes: the first use places the weights, later ones share them."""
+
+    __slots__ = ("input_types", "name", "path")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path: str | None = None
+        self.input_types: tuple[TensorType, ...] | None = None
+
+
+class Network:
+    """A declared block or model: the declaration and the scope of the file it stands in."""
+
+    __slots__ = ("declaration", "scope", "used")
+
+    def __init__(self, declaration: tree.NetworkDeclaration, scope: Scope) -> None:
+        self.declaration = declaration
+        self.scope = scope
+        self.used = False
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.id
+
+    @property
+    def noun(self) -> str:
+        """`model` or `block`, for messages."""
+        return "model" if self.declaration.is_model else "block"
+
+
+class NetworkStage:
+    """A block or model with its arguments bound: parameter name to value, in their order."""
+
+    __slots__ = ("arguments", "network", "shared", "span")
+
+    def __init__(self, network: Network, arguments: tuple[tuple[str, Value], ...], span: Span,
+                 shared: SharedUse | None = None) -> None:
+        self.network = network
+        self.arguments = arguments
+        self.span = span
+        self.shared = shared
+
+    def __eq__(self, other: object) -> bool:
+        return (isinstance(other, NetworkStage) and self.network is other.network
+                and self.arguments == other.arguments and self.shared is other.shared)
+
+    def __hash__(self) -> int:
+        return hash((id(self.network), self.arguments))
+
+
+class BodyStage:
+    """An `if`, `repeat`, `for` or `{ … }` that waits for what flows into it."""
+
+    __slots__ = ("expression", "scope", "span")
+
+    def __init__(self, expression: tree.If | tree.Repeat | tree.For | tree.Body,
+                 scope: Scope) -> None:
+        self.expression = expression
+        self.scope = scope
+        self.span = expression.span
+
+
+class Fork:
+    """A tuple with stages in it that waits for what flows into every one of them."""
+
+    __slots__ = ("items", "span")
+
+    def __init__(self, items: tuple[Value, ...], span: Span) -> None:
+        self.items = items
+        self.span = span
+
+
+class Composition:
+    """`B -> C` without a value in front: stages in order, each with its `as` name if any."""
+
+    __slots__ = ("scope", "span", "stages")
+
+    def __init__(self, stages: tuple[tuple[Stage, tree.Name | None], ...], scope: Scope,
+                 span: Span) -> None:
+        self.stages = stages
+        self.scope = scope
+        self.span = span
+
+    def __eq__(self, other: object) -> bool:
+        return (isinstance(other, Composition)
+                and [s for s, _ in self.stages] == [s for s, _ in other.stages])
+
+    def __hash__(self) -> int:
+        return hash(tuple(stage for stage, _ in self.stages))
+
+
+class Function:
+    """A compile-time function, or a tensor function, by name."""
+
+    __slots__ = ("apply", "name")
+
+    def __init__(self, name: str, apply: Callable[..., Value]) -> None:
+        self.name = name
+        self.apply = apply
+
+
+Stage: TypeAlias = LayerStage | NetworkStage | BodyStage | Composition | Fork
+Plain: TypeAlias = "int | float | bool | str | None | SymbolicDim | tuple[Value, ...]"
+Value: TypeAlias = "Plain | Tensor | Word | Stage | Network | Function | Unknown"
+
+STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
+
+
+def is_flow(value: Value) -> bool:
+    """Whether data can flow from it: a tensor, or a tuple with a tensor in it."""
+    if isinstance(value, tuple):
+        return any(is_flow(item) for item in value)
+    return isinstance(value, Tensor)
+
+
+def contains_unknown(value: Value) -> bool:
+    """Whether a mistake has made it, or a part of it, unknown."""
+    if isinstance(value, tuple):
+        return any(contains_unknown(item) for item in value)
+    return isinstance(value, Unknown)
+
+
+def describe(value: Value) -> str:
+    """A value as messages name it: `the number 3`, `a tensor [64, 28, 28]`, `the layer Conv`."""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    if value is None:
+        return "`none`"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return "a text in quotes"
+    if isinstance(value, tuple):
+        return "a list of tensors" if is_flow(value) else "a list"
+    if isinstance(value, SymbolicDim):
+        return f"the run-time size {value}"
+    if isinstance(value, Tensor):
+        return f"a tensor {value.type.shape_text()}"
+    if isinstance(value, Word | Function):
+        return f"`{value.id if isinstance(value, Word) else value.name}`"
+    if isinstance(value, LayerStage):
+        return f"the layer `{value.name}`"
+    if isinstance(value, NetworkStage):
+        return f"the {value.network.noun} `{value.network.name}`"
+    if isinstance(value, Network):
+        return f"the {value.noun} `{value.name}`"
+    return "a stage"

@@ -1,0 +1,181 @@
+"""The whole compiler on one page: text to diagnostics and a program.
+
+    text --decode--> source --parse--> syntax tree --elaborate--> program
+
+Each stage is a plain function from one typed value to the next; what stands
+behind a program (PyTorch, ONNX, training) is called by the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from dlspec.diagnostics import Diagnostic, Report, SpecError
+from dlspec.ir.graph import Program
+from dlspec.packaged import folder
+from dlspec.passes.elaborate import elaborate
+from dlspec.source import Source, Span
+from dlspec.syntax import decode, parse, tree
+
+LARGEST_FILE = 4 * 2**20
+STANDARD = "std:"
+NO_OVERRIDES: Mapping[str, str] = {}
+
+
+class Compiled(NamedTuple):
+    """What compiling a spec gives. `program` is None where there are errors.
+
+    `spans` finds the place of a node by its graph's key and its path.
+    """
+
+    program: Program | None
+    diagnostics: tuple[Diagnostic, ...]
+    source: Source | None
+    spans: Mapping[tuple[str, str], Span]
+
+    @property
+    def failed(self) -> bool:
+        return self.program is None
+
+    def checked(self) -> Program:
+        """The program. Raises SpecError where there are errors."""
+        if self.program is None:
+            raise SpecError(self.diagnostics)
+        return self.program
+
+
+def compile_text(text: str, name: str = "<text>", overrides: Mapping[str, str] = NO_OVERRIDES
+                 ) -> Compiled:
+    """Compile the text of a spec. It can use packaged files (`std:`) alone."""
+    return _compile(name, text.encode("utf-8", "surrogatepass"), None, overrides)
+
+
+def compile_file(path: str | Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Compiled:
+    """Compile a `.dlnet` file, a program in its JSON form (`.json`), or standard input (`-`).
+
+    Raises OSError where the file cannot be read.
+    """
+    if str(path) == "-":
+        return _compile("<stdin>", sys.stdin.buffer.read(LARGEST_FILE + 1), None, overrides)
+    file = Path(path)
+    data = _read(file)
+    if file.suffix == ".json":
+        return _read_program(file, data, overrides)
+    return _compile(str(path), data, file.resolve(), overrides)
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a regular file, one more than the limit at most."""
+    with file.open("rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(f"{file} is not a regular file")
+        return stream.read(LARGEST_FILE + 1)
+
+
+def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, str]
+             ) -> Compiled:
+    report = Report()
+    source = decode(name, data, report, path)
+    if source is None:
+        return Compiled(None, report.ordered(), None, {})
+    module = parse(source, report)
+    opener = _Opener(path.parent if path is not None else None)
+    elaborated = elaborate(module, overrides, opener.open, path, report)
+    program = None if report.failed else elaborated.program
+    return Compiled(program, report.ordered(), source, elaborated.spans)
+
+
+class _Opener:
+    """Opens the files that `use` names: below the main spec's folder, or packaged ones."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+        self.parsed: dict[Path, tree.Module] = {}
+
+    def open(self, written: str, source: Source, span: Span, report: Report
+             ) -> tuple[Path, tree.Module] | None:
+        """The file and its syntax tree. Reports E0207, then None."""
+        path = self._place(written, source, span, report)
+        if path is None:
+            return None
+        if path not in self.parsed:
+            try:
+                data = _read(path)
+            except OSError:
+                report.error("E0207", span, f"the file `{written}` cannot be read")
+                return None
+            name = written if written.startswith(STANDARD) else _shown(path, source)
+            opened = decode(name, data, report, path)
+            if opened is None:
+                return None
+            self.parsed[path] = parse(opened, report)
+        return path, self.parsed[path]
+
+    def _place(self, written: str, source: Source, span: Span, report: Report) -> Path | None:
+        if written.startswith(STANDARD):
+            return _standard(written.removeprefix(STANDARD), span, report)
+        if self.root is None or source.path is None:
+            report.error("E0207", span, "a spec that is no file can use packaged files alone",
+                         help='for example `use ResNet from "std:resnet"`')
+            return None
+        problem = None
+        if "\0" in written or Path(written).is_absolute():
+            problem = "is absolute"
+        else:
+            path = (source.path.parent / written).resolve()
+            if not path.is_relative_to(self.root.resolve()):
+                problem = "leaves the folder of the spec"
+            elif not path.is_file():
+                problem = "does not exist"
+            else:
+                return path
+        report.error("E0207", span, f"the path `{written}` {problem}",
+                     help="a spec uses files at or below its own folder")
+        return None
+
+
+def _shown(path: Path, user: Source) -> str:
+    """A used file's name for messages, beside the name of the file that uses it."""
+    if user.path is None:
+        return path.name
+    return str(Path(user.name).parent / os.path.relpath(path, user.path.parent))
+
+
+def _standard(name: str, span: Span, report: Report) -> Path | None:
+    known = {file.stem: file for file in folder("specs").glob("*.dlnet")}
+    if name in known:
+        return known[name]
+    from dlspec.passes.scope import did_you_mean
+
+    report.error("E0207", span, f"there is no packaged spec `{name}`",
+                 help=did_you_mean(name, known) or "there are " + ", ".join(sorted(known)))
+    return None
+
+
+def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Compiled:
+    """A program from its JSON form. Overrides need the text of a spec."""
+    from pydantic import ValidationError
+
+    from dlspec.layers import all_layers
+
+    source = Source(str(file), "")
+    report = Report()
+    if overrides:
+        report.error("E0309", Span(source, 0, 0), "a program in JSON form cannot be overridden",
+                     help="use the `.dlnet` file it was made from")
+        return Compiled(None, report.ordered(), source, {})
+    try:
+        program = Program.model_validate_json(
+            data, context={"layers": {layer.kind: layer for layer in all_layers()}})
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        report.error("E0001", Span(source, 0, 0), "this is not a dlspec program in JSON form: "
+                     f"{place + ': ' if place else ''}{first['msg']}")
+        return Compiled(None, report.ordered(), source, {})
+    return Compiled(program, report.ordered(), source, {})
