@@ -1,0 +1,67 @@
+"""A picture of how a run went: loss and metrics, in training and on the validation split."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+_TRAINING, _VALIDATION, _INK, _GRID = "#2f6db5", "#e0762f", "#333333", "#e4e4e4"
+
+
+def draw_curves(
+    title: str, history: list[dict[str, Any]], windows: list[dict[str, Any]],
+    names: tuple[str, ...],
+) -> bytes:
+    """A PNG with one panel a figure.
+
+    history: one entry an epoch: `epoch`, each figure by name, `val_` before the name for
+             the validation split; windows: entries within epochs with `position` (epochs
+             done, a fraction) and `loss`; names: the figures.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(names), 3.9), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=12, color=_INK, x=0.01, ha="left", fontweight="bold")
+    for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        _draw_panel(panel, name, history, windows if name == "loss" else [])
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": "dlspec"})
+    return content.getvalue()
+
+
+def _draw_panel(
+    panel: Any, name: str, history: list[dict[str, Any]], windows: list[dict[str, Any]]
+) -> None:
+    if windows:
+        panel.plot([w["position"] for w in windows], [w["loss"] for w in windows],
+                   color=_TRAINING, alpha=0.25, linewidth=1)
+    for key, label, colour in ((name, "training", _TRAINING),
+                               (f"val_{name}", "validation", _VALIDATION)):
+        points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
+        if not points:
+            continue
+        epochs, values = zip(*points, strict=True)
+        panel.plot(epochs, values, color=colour, linewidth=1.8, marker="o", markersize=3.5,
+                   label=label)
+        panel.annotate(f"{values[-1]:.4g}", (epochs[-1], values[-1]), color=colour, fontsize=8,
+                       xytext=(5, 0), textcoords="offset points", va="center")
+    panel.set_title(name.replace("_", " "), fontsize=10, color=_INK, loc="left")
+    panel.set_xlabel("epoch", fontsize=9, color=_INK)
+    if name == "loss" and _spans_decades(history):
+        panel.set_yscale("log")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.tick_params(labelsize=8, colors=_INK, length=0)
+    panel.grid(True, color=_GRID, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.margins(x=0.09)
+    for side in ("top", "right", "left", "bottom"):
+        panel.spines[side].set_visible(False)
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(frameon=False, fontsize=8, labelcolor=_INK)
+
+
+def _spans_decades(history: list[dict[str, Any]]) -> bool:
+    losses = [entry[key] for entry in history for key in ("loss", "val_loss") if key in entry]
+    return bool(losses) and min(losses) > 0 and max(losses) > 20 * min(losses)

@@ -1,0 +1,118 @@
+"""The folder of a run: what lies in it, and how each file is written so that none is half there.
+
+    spec.dlnet          the spec with every default filled in and every override applied
+    spec.json           the same as IR: what resuming, evaluating and exporting read
+    run.json            versions, device, settings, and at the end the result
+    metrics.jsonl       a line an epoch, and lines within epochs
+    curves.png          loss and metrics as a picture
+    best.safetensors    the weights that did best on the validation split
+    checkpoints/        the newest two, to go on from
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from dlspec.ir.graph import Program
+from dlspec.training.durable import append_line, remove_partial_files, write_durably
+from dlspec.training.problems import MachineProblem, SpecProblem
+
+
+class RunFolder:
+    """The files of one run. Writing raises OSError where the disk refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.metrics = path / "metrics.jsonl"
+        self.best = path / "best.safetensors"
+
+    def create(self, program: Program, text: str | None, facts: dict[str, Any]) -> None:
+        """Make the folder of a new run. Raises SpecProblem where it holds a run already."""
+        if (self.path / "run.json").exists():
+            raise SpecProblem(
+                f"`{self.path}` holds a run already; `dlspec train --resume {self.path}` goes on "
+                "with it, `--out` names another folder")
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        if text is not None:
+            write_durably(self.path / "spec.dlnet", text.encode())
+        write_durably(self.path / "spec.json", program.model_dump_json(indent=1).encode())
+        self.write_facts(facts)
+
+    def clear_leftovers(self) -> None:
+        """Remove what an interrupted write left."""
+        remove_partial_files(self.path)
+        remove_partial_files(self.checkpoints)
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Write run.json."""
+        write_durably(self.path / "run.json", (json.dumps(facts, indent=1) + "\n").encode())
+
+    def read_facts(self) -> dict[str, Any]:
+        """What run.json says. Raises MachineProblem where there is no run, SpecProblem
+        where it cannot be read."""
+        path = self.path / "run.json"
+        try:
+            facts = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise MachineProblem(f"`{self.path}` is not the folder of a run: it has no `run.json`"
+                                 ) from None
+        except (ValueError, RecursionError):
+            raise SpecProblem(f"`{path}` is not JSON") from None
+        if not isinstance(facts, dict):
+            raise SpecProblem(f"`{path}` does not describe a run")
+        return facts
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl."""
+        append_line(self.metrics, json.dumps(entry))
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The whole lines of metrics.jsonl."""
+        if not self.metrics.exists():
+            return []
+        entries: list[dict[str, Any]] = []
+        for line in self.metrics.read_text(errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the last line of a run that was killed
+                continue
+            if isinstance(entry, dict):
+                entries.append(entry)
+        return entries
+
+    def cut_log(self, step: int) -> None:
+        """Leave out lines past `step`, which a run that goes on from there will write anew."""
+        kept = [e for e in self.read_log() if e.get("step", step + 1) <= step]
+        text = "".join(json.dumps(entry) + "\n" for entry in kept)
+        write_durably(self.metrics, text.encode())
+
+    def write_best(self, model: torch.nn.Module, facts: dict[str, str]) -> None:
+        """Write the weights as best.safetensors, `facts` in its metadata."""
+        tensors = {name: tensor.detach().to("cpu", copy=True).contiguous()
+                   for name, tensor in model.state_dict().items()}
+        write_durably(self.best, save(tensors, metadata=facts))
+
+    def read_best(self) -> dict[str, torch.Tensor]:
+        """The best weights by name. Raises MachineProblem where there are none, SpecProblem
+        where the file is damaged."""
+        try:
+            return load(self.best.read_bytes())
+        except FileNotFoundError:
+            raise MachineProblem(
+                f"`{self.path}` has no `best.safetensors` yet: its first epoch is not over"
+            ) from None
+        except SafetensorError:
+            raise SpecProblem(f"`{self.best}` is damaged") from None
+
+
+def spec_hash(program: Program) -> str:
+    """The SHA-256 of a program: of what its spec means, overrides included."""
+    return hashlib.sha256(program.model_dump_json().encode()).hexdigest()

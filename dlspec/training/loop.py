@@ -1,0 +1,284 @@
+"""Training, in a straight line: prepare, step after step, the end of an epoch, the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlspec.ir.graph import Program
+from dlspec.ir.training import Cosine, OneCycle, StepDecay, TrainPlan
+from dlspec.training import schedules
+from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
+from dlspec.training.curves import draw_curves
+from dlspec.training.durable import write_durably
+from dlspec.training.evaluation import evaluate_split
+from dlspec.training.interruption import Interruption
+from dlspec.training.measuring import measure
+from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
+from dlspec.training.order import step_generator
+from dlspec.training.preparing import Training, prepare_training
+from dlspec.training.problems import Interrupted, SpecProblem
+from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
+from dlspec.training.settings import Evaluation, Run, TrainOptions
+from dlspec.training.state import capture, restore
+
+READ_EVERY = 0.3
+"""Seconds between two readings of figures from the device, each of which waits for it."""
+LOG_EVERY = 2.0
+SAVING_SHARE = 0.05
+"""The share of the time that saving may take where no `checkpoint_every` is given."""
+
+Builder = Callable[[], nn.Module]
+
+
+def train(
+    program: Program, plan: TrainPlan, options: TrainOptions, build: Builder | None = None
+) -> Run:
+    """Train the model of a plan.
+
+    build: makes the module; None makes that of the PyTorch backend.
+
+    Raises SpecProblem, MachineProblem and DataProblem with a message for users, Interrupted
+    after Ctrl-C or SIGTERM, when a checkpoint has been saved.
+    """
+    training = prepare_training(program, plan, options, build)
+    reporter = choose_reporter(
+        options.show, training.state.step, training.steps, training.epochs)
+    try:
+        for note in training.notes:
+            reporter.note(note)
+        with Interruption() as interruption:
+            _fit(training, reporter, interruption)
+        return _finish(training, reporter)
+    finally:
+        reporter.close()
+
+
+def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> None:
+    """Step after step, from wherever the state stands to the last."""
+    state = training.state
+    clock = _Clock(state.seconds)
+    state.model.train()
+    if not training.checked and state.step == 0:
+        _save(training, clock)  # to go there again from, should the loss stop being finite
+    while state.step < training.steps:
+        _step(training)
+        if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
+            _finish_epoch(training, reporter, clock)
+        elif clock.due("read", READ_EVERY):
+            _read(training, reporter, clock)
+        if interruption.requested and state.step < training.steps:
+            _save(training, clock)
+            folder = training.folder.path
+            raise Interrupted(f"stopped after step {state.step:,}, checkpoint saved; "
+                              f"`dlspec train --resume {folder}` goes on")
+        if _checkpoint_due(training, clock):
+            _save(training, clock)
+
+
+def _step(training: Training) -> None:
+    """One optimizer step on the next batch."""
+    state, objective, examples = training.state, training.objective, training.examples
+    indices = training.numbers(state.step)
+    generator = step_generator(training.plan.seed, state.step)
+    batch = training.prepare_batch(examples.gather(indices), generator)
+    batch = examples.lay_out(batch)
+    random_state = torch.get_rng_state() if training.checked else None
+    with training.numerics.active():
+        scores = objective.scores(state.model, batch)
+    loss = objective.loss(scores, batch)
+    if training.checked and not math.isfinite(loss.item()):
+        assert random_state is not None
+        torch.set_rng_state(random_state)
+        _stop(training, batch)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if training.plan.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(state.model.parameters(), training.plan.gradient_clip)
+    rate = learning_rate(training.plan, state.step, training.steps, training.steps_per_epoch)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    state.totals += objective.figures(loss, scores, batch)
+    state.seen += len(indices)
+    state.step += 1
+
+
+def learning_rate(plan: TrainPlan, step: int, steps: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step (from 0)."""
+    rate: float = plan.optimizer.lr
+    match plan.schedule:
+        case OneCycle(warmup=warmup):
+            return rate * schedules.one_cycle(step, steps, warmup)
+        case Cosine(warmup=warmup, final=final):
+            return rate * schedules.cosine(step, steps, warmup, final)
+        case StepDecay(period=period, gamma=gamma):
+            return rate * schedules.step_decay(step, steps_per_epoch, period, gamma)
+        case _:
+            return rate
+
+
+class _Clock:
+    """Seconds of training, earlier parts of the run included, and what is due."""
+
+    def __init__(self, before: float) -> None:
+        self.start = time.perf_counter() - before
+        self.last: dict[str, float] = {}
+        self.counted: dict[str, tuple[float, int]] = {}
+        self.saving = 0.0
+
+    @property
+    def now(self) -> float:
+        return time.perf_counter() - self.start
+
+    def due(self, what: str, every: float) -> bool:
+        """Whether `every` seconds have passed since this was last true; the first time is not."""
+        last = self.last.setdefault(what, self.now)
+        if self.now - last < every:
+            return False
+        self.last[what] = self.now
+        return True
+
+    def rate(self, what: str, step: int) -> float:
+        """Steps a second since this was last asked."""
+        before, then = self.counted.get(what, (0.0, step))
+        self.counted[what] = (self.now, step)
+        return (step - then) / max(self.now - before, 1e-9)
+
+
+def _read(training: Training, reporter: Reporter, clock: _Clock) -> None:
+    """Read the running figures from the device, show them, and log them now and then."""
+    state = training.state
+    figures = _running_figures(training)
+    rate = clock.rate("shown", state.step) * training.plan.batch_size
+    reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
+    if clock.due("log", LOG_EVERY):
+        training.folder.log({
+            "kind": "step", "step": state.step,
+            "position": state.step / training.steps_per_epoch, **figures,
+            "samples_per_second": round(rate, 1)})
+
+
+def _running_figures(training: Training) -> dict[str, float]:
+    """Means over the epoch so far. Stops the run where the loss is not finite."""
+    state = training.state
+    means = (state.totals / max(state.seen, 1)).tolist()
+    if not math.isfinite(means[0]):
+        _go_there_again(training)
+    return dict(zip(training.objective.names, means, strict=True))
+
+
+def _go_there_again(training: Training) -> None:
+    """From the last checkpoint, which is good, with a look at every step. Raises SpecProblem."""
+    state, last = training.state, training.state.step
+    found = newest_checkpoint(training.folder.checkpoints)
+    assert found is not None, "a run whose steps are not checked begins with a checkpoint"
+    restore(state, found.checkpoint)
+    training.checked = True
+    while state.step < last:
+        _step(training)
+    raise SpecProblem(
+        f"the loss stopped being finite before step {last:,}; the same steps went well when "
+        f"they were done again, so the device does not repeat its results; {ADVICE}")
+
+
+def _stop(training: Training, batch: dict[str, torch.Tensor]) -> None:
+    """Say which layer gave the first value that is not finite. The state is that before the step."""
+    step = training.state.step
+    with training.numerics.active():
+        cause = explain(training.state.model, training.objective, batch)
+    raise SpecProblem(f"the loss is not finite at step {step + 1:,}: {cause}; {ADVICE}")
+
+
+def _finish_epoch(training: Training, reporter: Reporter, clock: _Clock) -> None:
+    """Measure the validation split, keep the best weights, log and start the sums anew."""
+    state, plan = training.state, training.plan
+    entry: dict[str, Any] = {
+        "kind": "epoch", "epoch": math.ceil(state.step / training.steps_per_epoch),
+        "step": state.step, **_running_figures(training)}
+    seconds = clock.now - clock.last.get("epoch", state.seconds)
+    rate = state.seen / max(seconds, 1e-9)
+    if training.validation is not None:
+        figures = measure(state.model, training.objective, training.validation,
+                          training.prepare_for_evaluation, plan.batch_size)
+        entry |= {f"val_{name}": figure for name, figure in figures.items()}
+    entry |= {"learning_rate": state.optimizer.param_groups[0]["lr"],
+              "samples_per_second": round(rate, 1), "seconds": round(clock.now, 3)}
+    _keep_best(training, entry)
+    state.history.append(entry)
+    training.folder.log(entry)
+    reporter.epoch(epoch_line(entry, training.epochs, training.objective.names))
+    clock.last["epoch"] = clock.now
+    state.totals.zero_()
+    state.seen = 0
+
+
+def _keep_best(training: Training, entry: dict[str, Any]) -> None:
+    """Write the weights where they are the best so far; without validation, the latest are."""
+    name = training.deciding_figure
+    broken = weight_that_is_not_finite(training.state.model)
+    if broken is not None:
+        raise SpecProblem(f"the weight `{broken}` stopped being finite at step "
+                          f"{training.state.step:,}; {ADVICE}")
+    if name is not None:
+        figure, best = entry[f"val_{name}"], training.state.best
+        better = training.objective.higher_is_better(name)
+        if best is not None and (figure <= best if better else figure >= best):
+            return
+        training.state.best = figure
+    metadata = {"spec_sha256": training.facts["spec_sha256"], "epoch": str(entry["epoch"])}
+    training.folder.write_best(training.state.model, metadata)
+
+
+def _checkpoint_due(training: Training, clock: _Clock) -> bool:
+    every = training.options.checkpoint_every
+    at_end = training.state.step == training.steps
+    at_epoch = training.state.seen == 0
+    since = clock.now - clock.last.setdefault("saved", training.state.seconds)
+    bounded = since >= clock.saving / SAVING_SHARE
+    if every is not None:
+        return at_end or since >= every or (at_epoch and bounded)
+    return at_end or ((since >= 60 or at_epoch) and bounded)
+
+
+def _save(training: Training, clock: _Clock) -> None:
+    """Save a checkpoint, unless a weight is not finite: the last good one must stay."""
+    state, start = training.state, clock.now
+    broken = weight_that_is_not_finite(state.model)
+    if broken is not None:
+        raise SpecProblem(f"the weight `{broken}` stopped being finite before step "
+                          f"{state.step + 1:,}; {ADVICE}")
+    state.seconds = clock.now
+    save_checkpoint(training.folder.checkpoints, capture(state, training.checkpoint_facts()))
+    clock.saving = clock.now - start
+    clock.last["saved"] = clock.now
+
+
+def _finish(training: Training, reporter: Reporter) -> Run:
+    """Draw the curves, measure the test split with the best weights, write the result down."""
+    state, folder = training.state, training.folder
+    windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
+    names = training.objective.names
+    title = f"{training.model_name} on {training.plan.data}"
+    write_durably(folder.path / "curves.png", draw_curves(title, state.history, windows, names))
+    if state.history:
+        state.model.load_state_dict(folder.read_best())
+    test = _test(training, reporter)
+    rate = state.step * training.plan.batch_size / max(state.seconds, 1e-9)
+    folder.write_facts({**training.facts, "finished": True, "steps": state.step,
+                        "seconds": round(state.seconds, 3), "best": state.best,
+                        "test": test.facts() if test else None})
+    return Run(folder.path, state.step, tuple(state.history), test, rate)
+
+
+def _test(training: Training, reporter: Reporter) -> Evaluation | None:
+    if len(training.dataset.test) == 0:
+        return None
+    return evaluate_split(
+        training.state.model, training.plan, training.objective, training.dataset.test,
+        training.prepare_for_evaluation, training.numerics)

@@ -1,0 +1,34 @@
+"""The figures of a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from dlspec.training.examples import Batch, Examples
+from dlspec.training.objective import Objective, sum_type
+
+
+def measure(
+    model: nn.Module, objective: Objective, examples: Examples,
+    prepare: Callable[[Batch], Batch], batch_size: int,
+) -> dict[str, float]:
+    """Loss and metrics of a split, each the mean over its examples, by name.
+
+    Leaves the model in the mode it was in, and the random states alone.
+    """
+    numerics = examples.numerics
+    totals = torch.zeros(len(objective.names), dtype=sum_type(numerics.device),
+                         device=numerics.device)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for batch in examples.in_order(batch_size, prepare):
+            with numerics.active():
+                scores = objective.scores(model, batch)
+            totals += objective.figures(objective.loss(scores, batch), scores, batch)
+    model.train(was_training)
+    means = (totals / examples.count).tolist()
+    return dict(zip(objective.names, means, strict=True))

@@ -1,0 +1,74 @@
+"""Where a value that is not finite came from: the layer that made the first one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlspec.training.objective import Objective
+
+Batch = dict[str, torch.Tensor]
+
+ADVICE = "a lower learning rate, `gradient_clip = 1` or `precision = float32` may help"
+
+
+def explain(model: nn.Module, objective: Objective, batch: Batch) -> str:
+    """One clause that says what was not finite first in this batch: data, weight, layer or loss.
+
+    The model must stand as it did before the step. Runs one more forward pass.
+    """
+    for name, field in batch.items():
+        if not _finite(field):
+            return f"the data's field `{name}` holds a value that is not finite"
+    for name, weight in (*model.named_parameters(), *model.named_buffers()):
+        if not _finite(weight):
+            return f"the weight `{name}` stopped being finite in the update before"
+    return _first_layer(model, objective, batch)
+
+
+def weight_that_is_not_finite(model: nn.Module) -> str | None:
+    """The first weight with a value that is not finite. One wait for the device."""
+    weights = dict(model.named_parameters())
+    total = torch.stack([weight.detach().float().abs().amax() for weight in weights.values()
+                         if weight.numel()])
+    if bool(torch.isfinite(total).all()):
+        return None
+    return next((name for name, weight in weights.items() if not _finite(weight)), None)
+
+
+def _first_layer(model: nn.Module, objective: Objective, batch: Batch) -> str:
+    found: list[str] = []
+
+    def before(path: str, inputs: tuple[Any, ...]) -> None:
+        if not found and not all(_finite(x) for x in inputs):
+            found.append(f"a value that flows into `{path}` was the first that is not finite")
+
+    def after(path: str, output: Any) -> None:
+        if not found and not _finite(output):
+            found.append(f"`{path}` gave the first value that is not finite")
+
+    handles = [
+        handle for path, module in model.named_modules() if path and not list(module.children())
+        for handle in (
+            module.register_forward_pre_hook(lambda _, inputs, path=path: before(path, inputs)),
+            module.register_forward_hook(lambda _, __, output, path=path: after(path, output)))
+    ]
+    try:
+        with torch.no_grad():
+            scores = objective.scores(model, batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found:
+        return found[0]
+    if not _finite(scores):
+        return "the model's output was the first value that is not finite"
+    return f"every layer was finite, the loss `{objective.plan.loss.kind}` was not"
+
+
+def _finite(value: Any) -> bool:
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return True
+    return bool(torch.isfinite(value).all())

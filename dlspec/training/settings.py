@@ -1,0 +1,78 @@
+"""What `train` is told beside the spec, and what it gives back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from dlspec.ir.training import Requirement
+
+
+class TrainOptions(NamedTuple):
+    """How and where to train. Nothing here changes what the spec means.
+
+    folder:           of the run: new or empty, or the run to go on with where `resume` is true.
+    device:           `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+    data_root:        where the paths of the spec start.
+    data:             a source in the stead of the spec's, as `mnist:PATH`.
+    checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
+    channels_last:    memory layout of images; None takes what is faster.
+    text:             the spec's text, kept beside the run.
+    show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
+    """
+
+    folder: Path
+    resume: bool = False
+    device: str = "auto"
+    data_root: Path = Path()
+    data: str | None = None
+    checkpoint_every: float | None = None
+    channels_last: bool | None = None
+    text: str | None = None
+    show: Literal["auto", "nothing"] = "auto"
+
+
+class Held(NamedTuple):
+    """A `require` of a `train` beside the figure it was compared with."""
+
+    requirement: Requirement
+    figure: float
+    holds: bool
+
+    def __str__(self) -> str:
+        r = self.requirement
+        verdict = "holds" if self.holds else "does not hold"
+        return f"`require {r.metric} {r.operator} {r.value:g}` {verdict}: it is {self.figure:.6g}"
+
+
+class Evaluation(NamedTuple):
+    """The figures of the test split, and the `require`s checked on them."""
+
+    examples: int
+    figures: dict[str, float]
+    held: tuple[Held, ...]
+
+    @property
+    def good(self) -> bool:
+        return all(held.holds for held in self.held)
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "split": "test", "examples": self.examples, "metrics": self.figures,
+            "requires": [
+                {"metric": h.requirement.metric, "operator": h.requirement.operator,
+                 "value": h.requirement.value, "figure": h.figure, "holds": h.holds}
+                for h in self.held
+            ],
+        }
+
+
+class Run(NamedTuple):
+    """A finished run: `history` has one entry an epoch; `test` is None without a test split."""
+
+    folder: Path
+    steps: int
+    history: tuple[dict[str, Any], ...]
+    test: Evaluation | None
+    samples_per_second: float

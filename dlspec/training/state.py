@@ -1,0 +1,109 @@
+"""All that changes while a model is trained, and how it goes into a checkpoint and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlspec.training.checkpoint import Checkpoint
+
+
+@dataclass
+class State:
+    """A training run at a moment.
+
+    step:   optimizer steps done, all epochs counted.
+    totals: sums of loss and metrics over the examples of this epoch so far, on the device.
+    seen:   how many examples these are.
+    best:   the best figure of the validation split so far, None before the first.
+    seconds: time spent training, earlier parts of the run included.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    totals: torch.Tensor
+    step: int = 0
+    seen: int = 0
+    best: float | None = None
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
+    """The state as a checkpoint, with `facts` of the run beside it."""
+    tensors = {f"model.{name}": _plain(tensor) for name, tensor in state.model.state_dict().items()}
+    stored = state.optimizer.state_dict()
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, values in stored["state"].items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{name}"] = _plain(value)
+            else:
+                scalars.setdefault(str(index), {})[name] = value
+    tensors |= _random_states(state.device)
+    tensors["totals"] = _plain(state.totals)
+    return Checkpoint(tensors, {
+        **facts, "step": state.step, "seen": state.seen, "best": state.best,
+        "seconds": state.seconds, "history": state.history,
+        "optimizer": {"groups": stored["param_groups"], "scalars": scalars},
+    })
+
+
+def restore(state: State, checkpoint: Checkpoint) -> None:
+    """Put a state back where the checkpoint was taken: model, optimizer, random states, position.
+
+    Raises KeyError or RuntimeError where the checkpoint is of another model or optimizer.
+    """
+    tensors, facts = checkpoint
+    weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items()
+               if name.startswith("model.")}
+    state.model.load_state_dict(weights)
+    state.optimizer.load_state_dict(_optimizer_state(state.optimizer, checkpoint))
+    state.totals.copy_(tensors["totals"])
+    state.step, state.seen = facts["step"], facts["seen"]
+    state.best, state.seconds = facts["best"], facts["seconds"]
+    state.history = list(facts["history"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if state.device.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], state.device)
+    if state.device.type == "mps" and "random.mps" in tensors:
+        torch.mps.set_rng_state(tensors["random.mps"])
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The optimizer's state as its `load_state_dict` takes it.
+
+    Moments take the memory layout of their weights: fused kernels walk both in one sweep.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    saved = checkpoint.facts["optimizer"]
+    values: dict[int, dict[str, Any]] = {int(i): dict(s) for i, s in saved["scalars"].items()}
+    for full_name, tensor in checkpoint.tensors.items():
+        if not full_name.startswith("optimizer."):
+            continue
+        _, index, name = full_name.split(".", 2)
+        parameter = parameters[int(index)]
+        if name != "step" and tensor.shape == parameter.shape:
+            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+        values.setdefault(int(index), {})[name] = tensor
+    groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()}
+              for group in saved["groups"]]
+    return {"state": values, "param_groups": groups}
+
+
+def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    states = {"random.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["random.mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy on the CPU, which shares nothing (tied weights do) and lies as safetensors wants."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
