@@ -1,0 +1,33 @@
+"""The way from a source to its tree, in one function."""
+
+from __future__ import annotations
+
+from dlspec.diagnostics.model import Report
+from dlspec.source import Source, Span
+from dlspec.syntax.layout import arrange
+from dlspec.syntax.lexer import check_characters, read
+from dlspec.syntax.mistakes import Mistakes
+from dlspec.syntax.parser import Parser
+from dlspec.syntax.tables import tables
+from dlspec.syntax.text import SIZE_LIMIT, too_large
+from dlspec.syntax.tree import Module
+
+
+def parse(source: Source, report: Report) -> Module:
+    """The tree of a whole file.
+
+    Every mistake goes to `report`; where there was one, the tree holds error nodes
+    in its place and the rest of the file beside them. Never raises, whatever the text.
+    """
+    text = source.text
+    if len(text) > SIZE_LIMIT or (len(text) > SIZE_LIMIT // 4 and _size(text) > SIZE_LIMIT):
+        too_large(source, _size(text), report)
+        return Module((), "", Span(source, 0, 0))
+    mistakes = Mistakes(source, report)
+    check_characters(text, mistakes)
+    tokens = arrange(read(text, mistakes), mistakes)
+    return Parser(tokens, tables(), mistakes).run()
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
