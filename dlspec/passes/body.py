@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dlspec.diagnostics import Label
+from dlspec.passes import statements
 from dlspec.passes.constants import LONGEST_LIST
 from dlspec.passes.context import BodyExpression, Frame, NoIt
 from dlspec.passes.evaluate import condition, evaluate, evaluate_flow
 from dlspec.passes.scope import Scope
 from dlspec.passes.stages import bind
-from dlspec.passes.tensortypes import initial_text, tensor_type
 from dlspec.passes.values import (
     UNKNOWN,
-    Composition,
-    LayerStage,
-    NetworkStage,
-    SharedUse,
-    Tensor,
     Value,
     contains_unknown,
     describe,
@@ -179,127 +173,14 @@ def _bind_targets(expression: tree.For, value: Value, frame: Frame) -> bool:
     return True
 
 
-# --- statements ----------------------------------------------------------------------
-
-
-def _bind(statement: tree.Bind, line: Frame) -> None:
-    names = statement.names
-    path = names[0].id if len(names) == 1 and names[0].id != "_" else None
-    value = evaluate_flow(statement.value, line, path)
-    if statement.search is not None:
-        line.report.error("E0310", statement.search.span, "search ranges belong to parameters "
-                          "and settings")
-    if len(names) == 1:
-        bind(names[0], value, line)
-        return
-    if contains_unknown(value):
-        value = tuple(UNKNOWN for _ in names)
-    if not isinstance(value, tuple) or len(value) != len(names):
-        has = f"{len(value)} results" if isinstance(value, tuple) else "one result"
-        line.report.error("E0407", names[0].span.to(names[-1].span),
-                          f"{len(names)} names for {has}",
-                          labels=[Label(statement.value.span, f"this has {has}")])
-        value = tuple(UNKNOWN for _ in names)
-    for name, part in zip(names, value, strict=True):
-        bind(name, part, line)
-
-
-def _layer(statement: tree.LayerStatement, line: Frame) -> None:
-    value = evaluate(statement.value, line.as_argument())
-    if isinstance(value, LayerStage):
-        value = LayerStage(value.layer, value.name, value.span, value.rank, value.activation,
-                           SharedUse(statement.name.id))
-    elif isinstance(value, NetworkStage):
-        value = NetworkStage(value.network, value.arguments, value.span,
-                             SharedUse(statement.name.id))
-    elif not contains_unknown(value):
-        what = "a pipeline" if isinstance(value, Composition) else describe(value)
-        line.report.error("E0411", statement.value.span, "`layer` names one layer, block or "
-                          f"model, not {what}", help="put a pipeline into a `block` of its own")
-        value = UNKNOWN
-    bind(statement.name, value, line)
-
-
-def _parameter(statement: tree.ParameterStatement, line: Frame) -> None:
-    type = tensor_type(statement.type, line)
-    initial = initial_text(statement.initial, line)
-    if type is None or initial is None or line.builder is None:
-        bind(statement.name, UNKNOWN, line)
-        return
-    if any(not isinstance(size, int) for size in type.shape):
-        line.report.error("E0410", statement.type.span, "a learned tensor has a fixed shape; "
-                          f"{type.shape_text()} is known only at run time")
-        bind(statement.name, UNKNOWN, line)
-        return
-    value = line.builder.parameter(statement.name.id, type, initial, statement.span)
-    bind(statement.name, value, line)
-
-
-def _output(statement: tree.OutputStatement, line: Frame) -> Value | None:
-    if line.builder is None:
-        return None
-    if statement.value is not None:
-        value = evaluate_flow(statement.value, line)
-    else:
-        binding = line.scope.find(statement.name.id)
-        if binding is not None:
-            binding.used = True
-        value = binding.value if binding is not None else line.current(statement.span)
-    if contains_unknown(value):
-        line.builder.outputs_unknown = True
-        return None
-    if not isinstance(value, Tensor):
-        line.report.error("E0411", statement.span, f"an output is one tensor, not "
-                          f"{describe(value)}")
-        line.builder.outputs_unknown = True
-        return None
-    _add_output(statement, value, line)
-    return None
-
-
-def _add_output(statement: tree.OutputStatement, value: Tensor, line: Frame) -> None:
-    builder = line.builder
-    assert builder is not None
-    name = statement.name.id
-    if any(name == other for other, _ in (*builder.outputs, *builder.auxiliaries)):
-        line.report.error("E0203", statement.name.span, f"there is an output `{name}` already")
-        return
-    (builder.auxiliaries if statement.auxiliary else builder.outputs).append((name, value))
-    if statement.value is not None and line.scope.in_declaration(name) is None:
-        if builder.drafts and value in builder.drafts[-1].outputs:
-            builder.rename(value, name)
-        line.scope.bind(name, value, statement.name.span, "output")
-
-
-def _require(statement: tree.RequireStatement, line: Frame) -> None:
-    if line.builder is not None:
-        line.builder.requirements.append((statement, line.scope))
-
-
-def _input(statement: tree.InputStatement, line: Frame) -> None:
-    """Inputs are declared before a body runs; a nested one is reported here."""
-    if line.scope.find(statement.name.id) is None:
-        line.report.error("E0109", statement.span, "an input is declared at the top level of a "
-                          "model or block, not inside braces")
-
-
-def _misplaced(statement: Any, line: Frame) -> None:
-    word = "minimize" if isinstance(statement, tree.MinimizeStatement) else "step"
-    line.report.error("E0109", statement.span, f"`{word}` belongs in a `train`, not in a network")
-
-
-def _broken(statement: tree.ErrorStatement, line: Frame) -> Value | None:
-    return UNKNOWN
-
-
 _RULES: dict[type, Callable[[Any, Frame], Value | None]] = {
-    tree.Bind: _bind,
-    tree.LayerStatement: _layer,
-    tree.ParameterStatement: _parameter,
-    tree.InputStatement: _input,
-    tree.OutputStatement: _output,
-    tree.RequireStatement: _require,
-    tree.MinimizeStatement: _misplaced,
-    tree.StepStatement: _misplaced,
-    tree.ErrorStatement: _broken,
+    tree.Bind: statements.bind_names,
+    tree.LayerStatement: statements.layer,
+    tree.ParameterStatement: statements.parameter,
+    tree.InputStatement: statements.nested_input,
+    tree.OutputStatement: statements.output,
+    tree.RequireStatement: statements.require,
+    tree.MinimizeStatement: statements.misplaced,
+    tree.StepStatement: statements.misplaced,
+    tree.ErrorStatement: statements.broken,
 }

@@ -34,7 +34,8 @@ class Draft:
         """The node. Its parts are the compiler's own, so Pydantic need not check them again."""
         inputs = tuple(value.name for value in self.inputs)
         outputs = tuple(value.name for value in self.outputs)
-        common: dict[str, Any] = {"path": self.path, "inputs": inputs, "outputs": outputs, "shares": self.shares}
+        common: dict[str, Any] = {
+            "path": self.path, "inputs": inputs, "outputs": outputs, "shares": self.shares}
         if self.layer is not None:
             return LayerNode.model_construct(op="layer", layer=self.layer, **common)
         if self.graph:

@@ -55,14 +55,21 @@ def _evaluated(arguments: Sequence[tree.Argument], frame: Frame, evaluate: Evalu
     for number, argument in enumerate(arguments):
         name = argument.name.id if argument.name is not None else None
         known = (words or {}).get(number if name is None else name, ())
-        if isinstance(argument.value, tree.Name) and argument.value.id in known:
-            value: Value = Word(argument.value.id)
+        if _is_word(argument.value, known, frame):
+            value: Value = Word(argument.value.span.text)
         else:
             value = evaluate(argument.value, inner)
         if argument.search is not None:
             check_search(value, argument.search, inner, evaluate)
         given.append(Given(name, value, argument.span))
     return given
+
+
+def _is_word(value: tree.Expr, known: tuple[str, ...], frame: Frame) -> bool:
+    """Whether a bare name is an option: a known one, or one meant where options are expected."""
+    if not isinstance(value, tree.Name) or not known:
+        return False
+    return value.id in known or frame.scope.find(value.id) is None
 
 
 # --- functions -------------------------------------------------------------------
@@ -236,10 +243,13 @@ def _capitalised(scope: Scope) -> list[str]:
 
 def foreign_help(name: str) -> str | None:
     """The help line where `name` is another framework's word, or a layer in lower case."""
-    base = name.rstrip("0123456789dD") if name[-1:] in "dD" and name[-2:-1] in "123" else name
+    suffixed = name[-1:] in ("d", "D") and name[-2:-1] in ("1", "2", "3")
+    base = name[:-2] if suffixed else name
     for cls in all_layers():
         if cls.operator:
             continue
+        if suffixed and base == cls.kind and int(name[-2]) in cls.ranks:
+            return f"dlspec calls it `{base}{name[-2]}D`, or `{base}` for any number of axes"
         if name in cls.aliases or base in cls.aliases:
             return f"dlspec calls it `{cls.kind}`: `{cls.example}`"
         if name.islower() and name == cls.kind.lower():

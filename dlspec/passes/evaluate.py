@@ -10,17 +10,13 @@ from dlspec.passes import constants, operators
 from dlspec.passes.calls import call, foreign_help, named_stage, option_vocabulary
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame, unknown
+from dlspec.passes.flow import pipeline
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.stages import apply, bind, feed
 from dlspec.passes.values import (
     STAGES,
     UNKNOWN,
-    BodyStage,
-    Composition,
-    Fork,
     Function,
-    Network,
-    Stage,
     Tensor,
     Value,
     Word,
@@ -45,7 +41,7 @@ def evaluate_flow(expression: tree.Expr, frame: Frame, name: str | None = None) 
     """
     frame = frame.as_flow()
     if isinstance(expression, tree.Pipeline):
-        return _pipeline(expression, frame, name)
+        return pipeline(expression, frame, name, evaluate)
     value = evaluate(expression, frame)
     if name is not None and isinstance(value, STAGES):
         return apply(value, frame.current(expression.span), frame, name)
@@ -228,7 +224,7 @@ def condition(value: Value, expression: tree.Expr, frame: Frame) -> bool | None:
     return None
 
 
-# --- pipelines -------------------------------------------------------------------
+# --- data through stages ----------------------------------------------------------
 
 
 def _as(expression: tree.As, frame: Frame) -> Value:
@@ -238,72 +234,7 @@ def _as(expression: tree.As, frame: Frame) -> Value:
 
 
 def _pipeline_value(expression: tree.Pipeline, frame: Frame) -> Value:
-    return _pipeline(expression, frame, None)
-
-
-def _pipeline(expression: tree.Pipeline, frame: Frame, name: str | None) -> Value:
-    """Data through stages; among arguments, stages without data are a composition."""
-    first, first_name = _unnamed(expression.stages[0])
-    value = evaluate(first, frame)
-    if isinstance(value, tuple):
-        value = feed(value, frame, first.span)
-    rest = expression.stages[1:]
-    if isinstance(value, STAGES):
-        if frame.arguments:
-            return _composition(value, first_name, rest, frame, expression)
-        path = first_name.id if first_name is not None else None
-        value = apply(value, frame.current(first.span), frame, path)
-        name = None
-    elif not is_flow(value):
-        if not contains_unknown(value):
-            frame.report.error("E0411", first.span, f"{describe(value)} cannot flow into a stage")
-        value = UNKNOWN
-    if first_name is not None:
-        bind(first_name, value, frame)
-    for part in rest:
-        inner, part_name = _unnamed(part)
-        stage = stage_of(inner, frame)
-        path = part_name.id if part_name else name if len(rest) == 1 else None
-        value = UNKNOWN if stage is None else apply(stage, value, frame, path)
-        if part_name is not None:
-            bind(part_name, value, frame)
-    return value
-
-
-def _composition(first: Stage, first_name: tree.Name | None, rest: tuple[tree.Expr, ...],
-                 frame: Frame, expression: tree.Pipeline) -> Value:
-    stages: list[tuple[Stage, tree.Name | None]] = [(first, first_name)]
-    for part in rest:
-        inner, part_name = _unnamed(part)
-        stage = stage_of(inner, frame)
-        if stage is None:
-            return UNKNOWN
-        stages.append((stage, part_name))
-    return Composition(tuple(stages), frame.scope, expression.span)
-
-
-def _unnamed(expression: tree.Expr) -> tuple[tree.Expr, tree.Name | None]:
-    if isinstance(expression, tree.As):
-        return expression.value, expression.name
-    return expression, None
-
-
-def stage_of(expression: tree.Expr, frame: Frame) -> Stage | None:
-    """What stands behind an arrow, as a stage. Reports E0411 where it is none."""
-    if isinstance(expression, tree.If | tree.Repeat | tree.For | tree.Body):
-        return BodyStage(expression, frame.scope)
-    value = evaluate(expression, frame.as_argument())
-    if isinstance(value, STAGES):
-        return value
-    if isinstance(value, tuple) and any(isinstance(item, STAGES) for item in value):
-        return Fork(value, expression.span)
-    if not contains_unknown(value):
-        help = "an arrow leads into a layer, a block or a model"
-        if isinstance(value, Network):
-            help = None
-        frame.report.error("E0411", expression.span, f"data cannot flow into {describe(value)}",
-                           help=help)
-    return None
+    return pipeline(expression, frame, None, evaluate)
 
 
 def _body(expression: Any, frame: Frame) -> Value:

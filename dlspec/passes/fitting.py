@@ -25,6 +25,7 @@ from dlspec.passes import fit
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.options import classes_of, option
+from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import gather, misplaced, plain_settings
 from dlspec.passes.values import contains_unknown, describe
 from dlspec.syntax import tree
@@ -153,9 +154,9 @@ def _requirement(statement: tree.RequireStatement, names: list[str], frame: Fram
         metric = metric.callee
     if not isinstance(metric, tree.Name) or metric.id not in names:
         shown = f"`{metric.span.text}`"
+        help = did_you_mean(metric.span.text, names)
         frame.report.error("E0507", metric.span, f"{shown} is not measured in this `train`",
-                           help=f"add it: `metrics = [{metric.span.text}]`; measured are "
-                           + ", ".join(f"`{name}`" for name in names))
+                           help=help or f"add it to the metrics: `metrics = [{metric.span.text}]`")
         return None
     value = evaluate(limit, frame.as_argument())
     if not isinstance(value, int | float) or isinstance(value, bool):

@@ -186,7 +186,7 @@ class Function:
 
 
 Stage: TypeAlias = LayerStage | NetworkStage | BodyStage | Composition | Fork
-Plain: TypeAlias = "int | float | bool | str | None | SymbolicDim | tuple[Value, ...]"
+Plain: TypeAlias = "int | float | bool | str | SymbolicDim | tuple[Value, ...] | None"
 Value: TypeAlias = "Plain | Tensor | Word | Stage | Network | Function | Unknown"
 
 STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
