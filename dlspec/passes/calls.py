@@ -122,6 +122,12 @@ def _call_type(expression: tree.Call, callee: tree.TypeName, frame: Frame, evalu
                 field_names(layer[0]), layer[0].model_fields.values(), strict=True)):
             words[number] = words[name] = option_words(field.annotation)
         words["activation"] = tuple(activations()) if layer[0].takes_activation else ()
+    if layer is None and binding is None:
+        # What its option words are is unknown too, so a bare name is not looked into.
+        named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
+        _evaluated(named, frame, evaluate)
+        _unknown_type(callee, frame)
+        return UNKNOWN
     arguments = expression.arguments
     activation, rest = _activation_call(arguments, layer, frame, evaluate)
     given = _evaluated(rest, frame, evaluate, words)
