@@ -9,12 +9,12 @@ from pydantic import Field
 
 from dlspec.ir.arguments import Expected, Padding, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
-from dlspec.ir.forms import Argument, Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.expressions import called, short
 from dlspec.layers.shapes import fixed
-from dlspec.layers.windows import AXES, Window, slid, spatial, window
+from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
 
 PaddingMode: TypeAlias = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"],
@@ -186,9 +186,3 @@ def check_padding_mode(layer: Layer, mode: str, sizes: tuple[Dim, ...], before: 
                 "E0303", f"`{layer.kind}` cannot add {max(ends)} cells by `{mode}` to {axis} "
                 f"{size}", label=f"{axis} is {size} here", culprit=0,
                 help=f"pad by at most {most}, or with `zeros` or `replicate`")
-
-
-def onnx_pads(before: tuple[int, ...], after: tuple[int, ...]) -> OnnxConstant:
-    """The second input of ONNX's `Pad` for an image: batch and channels stay."""
-    pads = (0, 0, *before, 0, 0, *after)
-    return OnnxConstant((len(pads),), pads, "int64")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from dlspec.ir.arguments import OptionalSize, Padding, Size
-from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
+from dlspec.layers.batch import scalar
 from dlspec.layers.expressions import called, short
-from dlspec.layers.windows import AXES, Window, slid, spatial, window
+from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
 
 
 class _Pool(Layer):
@@ -48,17 +49,21 @@ class _Pool(Layer):
 
     def _check_padding(self, w: Window) -> None:
         for i, axis in enumerate(AXES[w.rank]):
-            if not w.same and w.before[i] > w.reach[i] // 2:
+            if not w.same and w.before[i] > w.kernel[i] // 2:
                 raise ShapeProblem(
                     "E0303", f"`{self.kind}` is padded by {w.before[i]} along {axis}, more than "
-                    f"half of its size {w.reach[i]}: a window could hold nothing but padding",
-                    help=f"pad by at most {w.reach[i] // 2}, or with a `Pad` in front")
+                    f"half of its size {w.kernel[i]}, which PyTorch does not take",
+                    help=f"pad by at most {w.kernel[i] // 2}, or with a `Pad` in front")
+
+    def padded_inside(self, w: Window) -> bool:
+        """Whether PyTorch's own padding can say that of the window."""
+        return w.symmetric and all(p <= k // 2 for p, k in zip(w.before, w.kernel, strict=True))
 
     def _arguments(self, w: Window) -> dict[str, Argument]:
         kwargs: dict[str, Argument] = {}
         if w.stride != w.kernel:
             kwargs["stride"] = short(w.stride)
-        if w.symmetric and any(w.before):
+        if self.padded_inside(w) and any(w.before):
             kwargs["padding"] = short(w.before)
         if set(w.dilation) != {1}:
             kwargs["dilation"] = short(w.dilation)
@@ -93,7 +98,7 @@ class MaxPool(_Pool):
         w = self.window(inputs)
         kwargs = self._arguments(w)
         kernel = short(w.kernel)
-        source = "{0}" if w.symmetric else (
+        source = "{0}" if self.padded_inside(w) else (
             f"F.pad({{0}}, {w.torch_pads!r}, value=float(\"-inf\"))")
         return TorchForm(
             Call(f"nn.MaxPool{w.rank}d", (kernel,), kwargs), f"{{m}}({source})",
@@ -102,7 +107,13 @@ class MaxPool(_Pool):
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         w = self.window(inputs)
         attributes = self._attributes(w) | {"dilations": w.dilation}
-        return OnnxForm((OnnxNode("MaxPool", ("x0",), ("y0",), attributes),))
+        if all(p < k for p, k in zip(w.pads, w.kernel * 2, strict=True)):
+            return OnnxForm((OnnxNode("MaxPool", ("x0",), ("y0",), attributes),))
+        # ONNX Runtime refuses padding as wide as the kernel, which `same` with dilation needs.
+        pad = OnnxNode("Pad", ("x0", "c.pads", "c.least"), ("t.padded",), {"mode": "constant"})
+        pool = OnnxNode("MaxPool", ("t.padded",), ("y0",), attributes | {"pads": (0,) * len(w.pads)})
+        return OnnxForm((pad, pool), {
+            "pads": onnx_pads(w.before, w.after), "least": scalar(float("-inf"))})
 
 
 class AvgPool(_Pool):
@@ -123,10 +134,16 @@ class AvgPool(_Pool):
     count_include_pad: bool = Field(
         True, description="whether added cells count into the mean; with `same` they never do")
 
-    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
+    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+              ) -> TorchForm | Unsupported:
         w = self.window(inputs)
-        if not w.symmetric:
-            return self._same(w)
+        sizes = zip(inputs[0].shape[1:], w.kernel, strict=True)
+        small = w.rank == 3 and any(isinstance(n, int) and n < k for n, k in sizes)
+        if w.same and (small or not w.symmetric):
+            return self._same(w, small)
+        if small:
+            return Unsupported(f"{inputs[0].shape_text()} is smaller than the window "
+                               f"{list(w.kernel)}, padding not counted")
         kwargs = self._arguments(w)
         if any(w.before) and not self._counted(w):
             kwargs["count_include_pad"] = False
@@ -146,14 +163,16 @@ class AvgPool(_Pool):
             Call(f"nn.AvgPool{w.rank}d", (kernel,), kwargs),
             functional=called(f"F.avg_pool{w.rank}d", "{0}", repr(kernel), **kwargs))
 
-    def _same(self, w: Window) -> TorchForm:
+    def _same(self, w: Window, small: bool) -> TorchForm:
         """`same` with an odd cell at the end, which PyTorch's padding cannot say.
 
         Rounding up adds just that cell where the stride is over 1. Where it is 1, the mean with
-        zeros is divided by the share of each window that is not padding.
+        zeros is divided by the share of each window that is not padding. So it is for volumes
+        smaller than the window (`small`), which PyTorch refuses before it pads.
         """
         kwargs = self._arguments(w)
-        if all(a == b or s > 1 for a, b, s in zip(w.before, w.after, w.stride, strict=True)):
+        kwargs.pop("padding", None)
+        if not small and all(a == b or s > 1 for a, b, s in zip(w.before, w.after, w.stride, strict=True)):
             if any(w.before):
                 kwargs["padding"] = short(w.before)
             return self._form(w, kwargs | {"ceil_mode": True, "count_include_pad": False})

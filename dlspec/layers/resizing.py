@@ -17,11 +17,10 @@ from dlspec.layers.convolution import (
     TORCH_PAD_MODES,
     PaddingMode,
     check_padding_mode,
-    onnx_pads,
 )
 from dlspec.layers.expressions import called, short
 from dlspec.layers.shapes import fixed
-from dlspec.layers.windows import AXES, per_axis, spatial, torch_pads
+from dlspec.layers.windows import AXES, onnx_pads, per_axis, spatial, torch_pads
 
 UpsampleMode: TypeAlias = Annotated[
     Literal["nearest", "linear", "bilinear", "trilinear", "bicubic"],

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dlspec.ir.arguments import NonNegativeFloat, PositiveInt
+from dlspec.ir.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import TensorType
@@ -32,8 +32,8 @@ class LRN(Layer):
     aliases: ClassVar[tuple[str, ...]] = ("LocalResponseNorm", "LocalResponseNormalization")
 
     size: PositiveInt = Field(5, description="neighbouring channels that count")
-    alpha: NonNegativeFloat = Field(1e-4, description="factor of the mean square")
-    beta: NonNegativeFloat = Field(0.75, description="exponent")
+    alpha: PositiveFloat = Field(1e-4, description="factor of the mean square")
+    beta: PositiveFloat = Field(0.75, description="exponent")
     k: NonNegativeFloat = Field(1.0, description="added to the scaled mean square")
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:

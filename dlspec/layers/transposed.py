@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dlspec.ir.arguments import Padding, PaddingSize, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
-from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.convolution import check_groups
@@ -124,8 +124,11 @@ class ConvTranspose(Layer):
         rest = w._replace(before=(0,) * w.rank, after=odd).torch_pads
         return TorchForm(call, called("F.pad", "{m}({0})", repr(rest)))
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+             ) -> OnnxForm | Unsupported:
         w = self._window(inputs[0].shape[1:])
+        if any(more >= s for more, s in zip(self._added(w), w.stride, strict=True)):
+            return Unsupported("its `output_padding` is not below the stride, as ONNX Runtime asks")
         operands = ("x0", "w.weight", "w.bias") if self.bias else ("x0", "w.weight")
         return OnnxForm((OnnxNode("ConvTranspose", operands, ("y0",), {
             "kernel_shape": w.kernel, "strides": w.stride, "dilations": w.dilation,

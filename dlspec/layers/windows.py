@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 
 from dlspec.ir.dims import Dim, divides
+from dlspec.ir.forms import OnnxConstant
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.shapes import needs_float
@@ -67,6 +68,12 @@ def torch_pads(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ..
     """Padded cells as `F.pad` counts them: pairs, the last axis first."""
     pairs = zip(reversed(before), reversed(after), strict=True)
     return tuple(size for pair in pairs for size in pair)
+
+
+def onnx_pads(before: tuple[int, ...], after: tuple[int, ...]) -> OnnxConstant:
+    """The second input of ONNX's `Pad` for an image: batch and channels stay."""
+    pads = (0, 0, *before, 0, 0, *after)
+    return OnnxConstant((len(pads),), pads, "int64")
 
 
 def extent(axis: str) -> str:
