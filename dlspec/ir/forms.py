@@ -79,7 +79,9 @@ class OnnxNode(NamedTuple):
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...] = ("y0",)
-    attributes: Mapping[str, int | float | str | tuple[int, ...] | tuple[float, ...]] = _EMPTY
+    attributes: Mapping[
+        str, int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+    ] = _EMPTY
 
 
 class OnnxDerived(NamedTuple):

@@ -95,6 +95,10 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("Embedding", "embedding"),
     ("OneHot", "embedding"),
     ("PositionEmbedding", "embedding"),
+    ("RNN", "recurrent"),
+    ("LSTM", "recurrent"),
+    ("GRU", "recurrent"),
+    ("Attention", "attention"),
 )
 
 ACTIVATION_MODULES = ("activations", "rectifiers")

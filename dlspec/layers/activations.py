@@ -182,7 +182,7 @@ class Step(Activation):
     kind = "Step"
     summary = "The threshold of the perceptron: 1 where x ≥ 0, else 0 (Rosenblatt 1958)."
     example = "Dense(1) -> Step"
-    aliases = ("Heaviside", "Threshold")
+    aliases = ("Heaviside",)
     non_decreasing = True
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

@@ -1,4 +1,4 @@
-"""Where the batch comes in: axes and shapes in a spec leave it out, the backends have it in front."""
+"""Where the batch comes in: a spec leaves it out of axes and shapes, the backends have it first."""
 
 from __future__ import annotations
 

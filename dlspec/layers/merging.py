@@ -51,6 +51,7 @@ class Add(Elementwise):
     kind = "Add"
     summary = "The elementwise sum of two or more tensors; `a + b` is the same."
     example = "(it, skip) -> Add -> ReLU"
+    aliases = ("Eltwise",)
     verb = "added"
 
 
@@ -60,7 +61,7 @@ class Multiply(Elementwise):
     kind = "Multiply"
     summary = "The elementwise product of two or more tensors; `a * b` is the same."
     example = "(it, gate) -> Multiply"
-    aliases = ("Mul", "Eltwise")
+    aliases = ("Mul",)
     verb = "multiplied"
     symbol = "*"
     onnx_op = "Mul"

@@ -217,7 +217,7 @@ class Expand(Layer):
     summary = "Repeats a tensor along its axes of size 1, up to a shape."
     example = "Unsqueeze(1) -> Expand((64, 28, 28))"
     shape_rule = "axes of size 1 become those of `shape`; -1 keeps an axis"
-    aliases = ("BroadcastTo", "Tile")
+    aliases = ("BroadcastTo",)
 
     shape: WiderShape = Field(description="the new sizes; -1 keeps an axis as it is")
 
