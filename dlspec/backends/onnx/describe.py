@@ -1,0 +1,72 @@
+"""The card of a model: what its inputs, outputs and classes are, found in the program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlspec import __version__
+from dlspec.backends.onnx.values import dim_text
+from dlspec.ir.card import Card, InputCard, Meaning, OutputCard, Preparation, spec_hash
+from dlspec.ir.data import DataPlan, ImageFolder
+from dlspec.ir.graph import CallNode, Graph, LayerNode, Port, Program
+from dlspec.ir.training import BinaryCrossEntropy, CrossEntropy, TrainPlan
+
+_ACTIVATED: dict[str | None, Meaning] = {
+    CrossEntropy.from_logits: "probabilities", BinaryCrossEntropy.from_logits: "chances"}
+_PLAIN: dict[str | None, Meaning] = {
+    CrossEntropy.from_logits: "scores", BinaryCrossEntropy.from_logits: "logits"}
+
+
+def describe(program: Program, model_key: str, classes: Sequence[str] | None = None) -> Card:
+    """The card of a model.
+
+    classes: names of the classes by number; None takes those that the data's source knows
+             before any file is read.
+    """
+    graph = program.graphs[model_key]
+    plan = next((p for p in program.trains if p.model == model_key), None)
+    data = program.data.get(plan.data) if plan else None
+    if classes is None:
+        classes = (data.source.classes() if data else None) or ()
+    feeds = plan.feeds if plan else {}
+    return Card(
+        version=__version__,
+        model=graph.name,
+        spec_hash=spec_hash(program),
+        inputs=tuple(_input(graph, port, feeds.get(port.name)) for port in graph.inputs),
+        outputs=tuple(_output(program, graph, port, plan) for port in graph.outputs),
+        classes=tuple(classes),
+        preparation=_preparation(data),
+    )
+
+
+def _input(graph: Graph, port: Port, field: str | None) -> InputCard:
+    type_ = graph.types[port.value]
+    return InputCard(name=port.name, field=field, dtype=type_.dtype,
+                     shape=tuple(map(dim_text, type_.shape)))
+
+
+def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) -> OutputCard:
+    type_ = graph.types[port.value]
+    trained_on = plan.loss.from_logits if plan and plan.output == port.name else None
+    last = _last_layer(program, graph, port.value)
+    meaning = _ACTIVATED.get(last) if last else None
+    return OutputCard(name=port.name, dtype=type_.dtype, shape=tuple(map(dim_text, type_.shape)),
+                      meaning=meaning or _PLAIN.get(trained_on, "values"))
+
+
+def _last_layer(program: Program, graph: Graph, value: str) -> str | None:
+    """The kind of the layer that makes a value, looked up through blocks."""
+    for node in graph.nodes:
+        if value in node.outputs:
+            if isinstance(node, CallNode):
+                inner = program.graphs[node.graph]
+                return _last_layer(program, inner, inner.outputs[node.outputs.index(value)].value)
+            return node.layer.kind if isinstance(node, LayerNode) else None
+    return None
+
+
+def _preparation(data: DataPlan | None) -> Preparation:
+    if data is None:
+        return Preparation()
+    return Preparation(transform=data.transform, eight_bit=isinstance(data.source, ImageFolder))
