@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from dlspec.training.reporting import SHARES, figure_text
+
 _TRAINING, _VALIDATION, _INK, _GRID = "#2f6db5", "#e0762f", "#333333", "#e4e4e4"
 
 
@@ -34,9 +36,12 @@ def draw_curves(
 def _draw_panel(
     panel: Any, name: str, history: list[dict[str, Any]], windows: list[dict[str, Any]]
 ) -> None:
+    from matplotlib.ticker import PercentFormatter
+
     if windows:
         panel.plot([w["position"] for w in windows], [w["loss"] for w in windows],
                    color=_TRAINING, alpha=0.25, linewidth=1)
+    ends: list[tuple[float, float, str]] = []
     for key, label, colour in ((name, "training", _TRAINING),
                                (f"val_{name}", "validation", _VALIDATION)):
         points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
@@ -45,21 +50,31 @@ def _draw_panel(
         epochs, values = zip(*points, strict=True)
         panel.plot(epochs, values, color=colour, linewidth=1.8, marker="o", markersize=3.5,
                    label=label)
-        panel.annotate(f"{values[-1]:.4g}", (epochs[-1], values[-1]), color=colour, fontsize=8,
-                       xytext=(5, 0), textcoords="offset points", va="center")
+        ends.append((values[-1], epochs[-1], colour))
+    _label_ends(panel, name, sorted(ends))
     panel.set_title(name.replace("_", " "), fontsize=10, color=_INK, loc="left")
     panel.set_xlabel("epoch", fontsize=9, color=_INK)
     if name == "loss" and _spans_decades(history):
         panel.set_yscale("log")
+    if name in SHARES:
+        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.tick_params(labelsize=8, colors=_INK, length=0)
     panel.grid(True, color=_GRID, linewidth=0.8)
     panel.set_axisbelow(True)
-    panel.margins(x=0.09)
+    panel.margins(x=0.12)
     for side in ("top", "right", "left", "bottom"):
         panel.spines[side].set_visible(False)
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8, labelcolor=_INK)
+
+
+def _label_ends(panel: Any, name: str, ends: list[tuple[float, float, str]]) -> None:
+    """Write the last figures beside their points, the lower one below, so that none overlap."""
+    for number, (value, epoch, colour) in enumerate(ends):
+        lift = 0 if len(ends) == 1 else 5 if number else -5
+        panel.annotate(figure_text(name, value), (epoch, value), color=colour, fontsize=8,
+                       xytext=(6, lift), textcoords="offset points", va="center")
 
 
 def _spans_decades(history: list[dict[str, Any]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,17 +29,9 @@ class Numerics(NamedTuple):
     bf16: bool
     channels_last: bool
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Compute so inside: float32 means float32, with no TF32 in its stead."""
-        matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
-        before = (matmul.allow_tf32, convolution.allow_tf32)
-        matmul.allow_tf32 = convolution.allow_tf32 = False
-        try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                yield
-        finally:
-            matmul.allow_tf32, convolution.allow_tf32 = before
+    def forward(self) -> AbstractContextManager[object]:
+        """The context of a forward pass: autocast where the run computes in bf16."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def lay_out(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor in the memory layout of the run."""
@@ -51,6 +43,11 @@ class Numerics(NamedTuple):
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         layout = ", channels last" if self.channels_last else ""
         return f"{device_name(self.device)}{threads}, {'bf16' if self.bf16 else 'float32'}{layout}"
+
+
+def exact_float32() -> AbstractContextManager[object]:
+    """Inside, float32 means float32: cuDNN's convolutions would take TF32 in its stead."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def choose_device(name: str = "auto") -> torch.device:

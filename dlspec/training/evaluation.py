@@ -9,7 +9,7 @@ from torch import nn
 
 from dlspec.data import Split
 from dlspec.ir.training import Requirement, TrainPlan
-from dlspec.training.device import Numerics
+from dlspec.training.device import Numerics, exact_float32
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.measuring import measure
 from dlspec.training.objective import Objective
@@ -31,7 +31,8 @@ def evaluate_split(
     exported model.
     """
     examples = Examples(split, numerics._replace(bf16=False))
-    figures = measure(model, objective, examples, prepare, plan.batch_size)
+    with exact_float32():
+        figures = measure(model, objective, examples, prepare, plan.batch_size)
     held = tuple(_check(requirement, figures) for requirement in plan.requires)
     return Evaluation(examples.count, figures, held)
 

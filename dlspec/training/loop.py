@@ -15,6 +15,7 @@ from dlspec.ir.training import Cosine, OneCycle, StepDecay, TrainPlan
 from dlspec.training import schedules
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.curves import draw_curves
+from dlspec.training.device import exact_float32
 from dlspec.training.durable import write_durably
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
@@ -52,7 +53,7 @@ def train(
     try:
         for note in training.notes:
             reporter.note(note)
-        with Interruption() as interruption:
+        with Interruption() as interruption, exact_float32():
             _fit(training, reporter, interruption)
         return _finish(training, reporter)
     finally:
@@ -67,7 +68,7 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
     while state.step < training.steps:
-        _step(training)
+        take_step(training)
         if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
             _finish_epoch(training, reporter, clock)
         elif clock.due("read", READ_EVERY):
@@ -81,7 +82,7 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
             _save(training, clock)
 
 
-def _step(training: Training) -> None:
+def take_step(training: Training) -> None:
     """One optimizer step on the next batch."""
     state, objective, examples = training.state, training.objective, training.examples
     indices = training.numbers(state.step)
@@ -89,7 +90,7 @@ def _step(training: Training) -> None:
     batch = training.prepare_batch(examples.gather(indices), generator)
     batch = examples.lay_out(batch)
     random_state = torch.get_rng_state() if training.checked else None
-    with training.numerics.active():
+    with training.numerics.forward():
         scores = objective.scores(state.model, batch)
     loss = objective.loss(scores, batch)
     if training.checked and not math.isfinite(loss.item()):
@@ -181,16 +182,16 @@ def _go_there_again(training: Training) -> None:
     restore(state, found.checkpoint)
     training.checked = True
     while state.step < last:
-        _step(training)
+        take_step(training)
     raise SpecProblem(
         f"the loss stopped being finite before step {last:,}; the same steps went well when "
         f"they were done again, so the device does not repeat its results; {ADVICE}")
 
 
 def _stop(training: Training, batch: dict[str, torch.Tensor]) -> None:
-    """Say which layer gave the first value that is not finite. The state is that before the step."""
+    """Say which layer gave the first value that is not finite. Weights are as before the step."""
     step = training.state.step
-    with training.numerics.active():
+    with training.numerics.forward():
         cause = explain(training.state.model, training.objective, batch)
     raise SpecProblem(f"the loss is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 

@@ -26,7 +26,7 @@ def measure(
     model.eval()
     with torch.inference_mode():
         for batch in examples.in_order(batch_size, prepare):
-            with numerics.active():
+            with numerics.forward():
                 scores = objective.scores(model, batch)
             totals += objective.figures(objective.loss(scores, batch), scores, batch)
     model.train(was_training)

@@ -13,7 +13,6 @@ from torch import nn
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.training import TopK, TrainPlan
 from dlspec.training import metrics
-from dlspec.training.problems import SpecProblem
 
 Batch = dict[str, torch.Tensor]
 
@@ -43,16 +42,15 @@ class Objective:
     def __init__(self, program: Program, plan: TrainPlan) -> None:
         graph = program.graphs[plan.model]
         self.plan = plan
-        self.inputs = tuple((port.name, plan.feeds[port.name]) for port in graph.inputs)
-        self.named_outputs = len(graph.outputs) + len(graph.auxiliaries) > 1
+        self.inputs = tuple(plan.feeds[port.name] for port in graph.inputs)
         self.absorbed = _absorbed(program, graph, plan)
         call = plan.loss.torch()
         self._loss = partial(_LOSSES[call.function], *call.args, **call.kwargs)
         self.names = ("loss", *(metric.kind_name() for metric in plan.metrics))
 
     def scores(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """What the loss compares with the target: logits where the loss knows the last activation."""
-        inputs = [batch[field] for _, field in self.inputs]
+        """What the loss compares with the target: logits where it knows the last activation."""
+        inputs = [batch[field] for field in self.inputs]
         forward: Callable[..., Any] = model.logits if self.absorbed else model  # type: ignore[assignment]
         result = forward(*inputs)
         return (result[self.plan.output] if isinstance(result, dict) else result).float()
@@ -95,14 +93,6 @@ class Objective:
     def higher_is_better(self, name: str) -> bool:
         """Which end of a figure is good."""
         return any(m.kind_name() == name and m.higher_is_better for m in self.plan.metrics)
-
-    def check(self, fields: tuple[str, ...]) -> None:
-        """Raise SpecProblem unless the data has every field that the plan names."""
-        for what, name in (*((f"input `{i}`", f) for i, f in self.inputs),
-                           (f"the loss `{self.plan.loss.kind}`", self.plan.target)):
-            if name not in fields:
-                listed = ", ".join(f"`{field}`" for field in fields)
-                raise SpecProblem(f"{what} needs a field `{name}` of the data, which has {listed}")
 
 
 def sum_type(device: torch.device) -> torch.dtype:

@@ -18,6 +18,7 @@ from dlspec.data import Dataset, load
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
+from dlspec.passes.fit import problems
 from dlspec.training.checkpoint import Found, newest_checkpoint, set_aside
 from dlspec.training.device import (
     Numerics,
@@ -37,7 +38,7 @@ from dlspec.training.state import State, restore
 
 @dataclass
 class Training:
-    """All that a run works with. Only `state` changes, the order at hand, and `checked` in a replay.
+    """All that a run works with. Only `state`, `order` and, in a replay, `checked` change.
 
     checked: the loss of every step is read before the weights change. On the CPU that costs
              nothing; elsewhere it would make each step wait for the device.
@@ -95,8 +96,7 @@ def prepare_training(
     device = choose_device(options.device)
     dataset = load(program.data[plan.data], options.data_root, options.data)
     objective = Objective(program, plan)
-    objective.check(tuple(dataset.train.fields))
-    check_promises(plan, dataset)
+    check_data(program, plan, dataset)
     torch.manual_seed(plan.seed)
     model = build() if build is not None else build_model(program, plan)
     numerics = choose_numerics(device, plan.precision, model, options.channels_last)
@@ -123,13 +123,15 @@ def build_model(program: Program, plan: TrainPlan) -> nn.Module:
     """The module that `dlspec compile` prints, loaded in memory."""
     from dlspec.backends.torch import load_module
 
-    return load_module(program, program.graphs[plan.model])
+    return load_module(program, plan.model)
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
     """The model on its device, its weights in the memory layout of the run."""
     model = model.to(numerics.device)
-    return model.to(memory_format=torch.channels_last) if numerics.channels_last else model
+    if numerics.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model
 
 
 def total_steps(plan: TrainPlan, per_epoch: int) -> int:
@@ -137,8 +139,14 @@ def total_steps(plan: TrainPlan, per_epoch: int) -> int:
     return plan.steps if plan.steps is not None else (plan.epochs or 1) * per_epoch
 
 
-def check_promises(plan: TrainPlan, dataset: Dataset) -> None:
-    """Raise SpecProblem where a `require` could never be checked."""
+def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
+    """What could not be known before the files were read: whether they fit model and loss.
+
+    Raises SpecProblem.
+    """
+    for problem in problems(plan, program.graphs[plan.model], dataset.plan, dataset.fields):
+        advice = f"; {problem.help}" if problem.help else ""
+        raise SpecProblem(f"{problem.message}{advice}")
     if plan.requires and len(dataset.test) == 0:
         raise SpecProblem(
             f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "

@@ -1,0 +1,172 @@
+"""`dlspec train`: fit a model to its data, from the start or from where a run stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlspec.cli.exits import SPEC, EnvironmentFault, SpecFault, system_message
+from dlspec.cli.loading import compiled, format_option, program, report, set_option
+from dlspec.cli.terminal import message, result
+
+if TYPE_CHECKING:
+    from dlspec.ir.graph import Program
+    from dlspec.ir.training import TrainPlan
+    from dlspec.training.settings import Run, TrainOptions
+
+
+@click.command(epilog="Example: dlspec train lenet.dlnet --data mnist:data/mnist --gpu")
+@click.argument("file", required=False)
+@click.option("--resume", metavar="RUN", help="Go on with the run in this folder.")
+@click.option("--out", metavar="DIR", help="The run's folder; runs/MODEL unless told.")
+@click.option("--gpu", is_flag=True, help="Train on an NVIDIA GPU; an error where there is none.")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--data", metavar="SOURCE", help="Other data: mnist:PATH, image_folder:PATH …")
+@click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of weights and order.")
+@click.option("--model", metavar="NAME", help="The model to train, where the spec trains several.")
+@click.option("--checkpoint-every", type=click.FloatRange(0), metavar="SECONDS",
+              help="Time between checkpoints; unless told, saving takes at most 5% of the time.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@set_option
+@format_option("text", "json")
+def command(file: str | None, resume: str | None, out: str | None, seed: int | None,
+            model: str | None, settings: tuple[tuple[str, str], ...], format: str,
+            **rest: Any) -> int:
+    """Train the model of FILE and write the run into a folder."""
+    if (file is None) == (resume is None):
+        raise click.UsageError("Give a spec to train, or --resume RUN.")
+    if resume is not None:
+        if out or seed is not None or settings or model:
+            raise click.UsageError("--resume goes on with a run as it was started: it takes no "
+                                   "--out, --seed, --model or --set.")
+        return _carry_out(*_resumed(Path(resume), rest), format)
+    assert file is not None
+    if seed is not None:
+        settings = (*settings, ("train.seed", str(seed)))
+    made = program(file, settings, format)
+    plan = _chosen_plan(made, model, file)
+    folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
+    root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
+    options = _options(folder, rest, root, rest["data"])
+    return _carry_out(made, plan, options._replace(text=_resolved(file, settings, made)), format)
+
+
+def _resumed(folder: Path, rest: dict[str, Any]) -> tuple[Program, TrainPlan, TrainOptions]:
+    from dlspec.training.reopening import reopen
+
+    run = reopen(folder, spec_of(folder))
+    root = Path(rest["data_root"]) if rest["data_root"] else run.data_root()
+    options = _options(folder, rest, root, rest["data"] or run.replacement())
+    return run.program, run.plan, options._replace(resume=True)
+
+
+def spec_of(folder: Path) -> Program:
+    """The program of a run, from its `spec.json`. Diagnostics end the command with exit 1."""
+    if not (folder / "run.json").is_file():
+        raise EnvironmentFault(f"`{folder}` is not the folder of a run: it has no `run.json`")
+    made = compiled(str(folder / "spec.json"))
+    if made.program is None:
+        report(made.diagnostics)
+        raise click.exceptions.Exit(SPEC)
+    return made.program
+
+
+def _options(
+    folder: Path, rest: dict[str, Any], root: Path, data: str | None
+) -> TrainOptions:
+    from dlspec.training.settings import TrainOptions
+
+    return TrainOptions(
+        folder, device=chosen_device(rest["gpu"], rest["device"]), data_root=root, data=data,
+        checkpoint_every=rest["checkpoint_every"], show="nothing" if rest["quiet"] else "auto")
+
+
+def chosen_device(gpu: bool, device: str | None) -> str:
+    """The device that `--gpu` and `--device` name together."""
+    if gpu and device is not None and not device.startswith("cuda"):
+        raise click.UsageError(f"--gpu and --device {device} contradict each other.")
+    return device or ("cuda" if gpu else "auto")
+
+
+def _chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
+    """The `train` of the model named, or the only one."""
+    names = [program.graphs[plan.model].name for plan in program.trains]
+    if not names:
+        raise SpecFault(f"{file} has no `train`; `train Model on Data {{ … }}` says how to fit it")
+    listed = ", ".join(f"`{name}`" for name in names)
+    if model is None and len(names) > 1:
+        raise click.UsageError(f"--model says which one is meant of those trained: {listed}.")
+    if model is not None and model not in names:
+        raise click.UsageError(f"The spec does not train `{model}`; it trains {listed}.")
+    return program.trains[names.index(model) if model is not None else 0]
+
+
+def _folder_name(program: Program, plan: TrainPlan) -> str:
+    return program.graphs[plan.model].name.lower()
+
+
+def _free_folder(wanted: Path) -> Path:
+    """`runs/lenet`, or `runs/lenet-2` where that is taken."""
+    folder, number = wanted, 1
+    while folder.exists():
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+def _carry_out(
+    program: Program, plan: TrainPlan, options: TrainOptions, format: str
+) -> int:
+    from dlspec.data import DataProblem
+    from dlspec.training.loop import train
+
+    try:
+        run = train(program, plan, options)
+    except DataProblem as problem:
+        raise told(problem) from problem
+    except OSError as problem:
+        raise EnvironmentFault(system_message(problem)) from problem
+    return _tell(run, format)
+
+
+def told(problem: Any) -> click.ClickException:
+    """A problem with data as the command line says it."""
+    text = f"{problem.message}; {problem.help}" if problem.help else problem.message
+    fault = SpecFault(f"{problem.code}: {text}" if problem.code else text)
+    fault.exit_code = problem.exit_code
+    return fault
+
+
+def _tell(run: Run, format: str) -> int:
+    good = run.test is None or run.test.good
+    if format == "json":
+        result(json.dumps({
+            "run": str(run.folder), "steps": run.steps, "epochs": run.history,
+            "samples_per_second": run.samples_per_second,
+            "test": run.test.facts() if run.test else None, "good": good}))
+    else:
+        _tell_as_text(run)
+    return 0 if good else SPEC
+
+
+def _tell_as_text(run: Run) -> None:
+    from dlspec.training.reporting import figures_text
+
+    if run.test is not None:
+        result(f"test split, {run.test.examples:,} examples: {figures_text(run.test.figures)}")
+        tell_requires(run.test.held)
+    result(f"the run is in {run.folder}")
+
+
+def tell_requires(held: tuple[Any, ...]) -> None:
+    """Each `require` and whether it holds; broken promises go to standard error."""
+    for one in held:
+        (result if one.holds else message)(f"{one}" if one.holds else f"Error: {one}")
+
+
+def _resolved(file: str, settings: tuple[tuple[str, str], ...], program: Program) -> str | None:
+    return None

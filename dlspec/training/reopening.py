@@ -1,0 +1,86 @@
+"""A run on the disk, opened again: its program, its data, its model with the best weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from dlspec.data import Dataset, load
+from dlspec.data.preparing import prepare
+from dlspec.ir.graph import Program
+from dlspec.ir.training import TrainPlan
+from dlspec.training.device import choose_device, choose_numerics
+from dlspec.training.evaluation import evaluate_split
+from dlspec.training.folder import RunFolder, spec_hash
+from dlspec.training.objective import Objective
+from dlspec.training.preparing import build_model, check_data, place
+from dlspec.training.problems import SpecProblem
+from dlspec.training.settings import Evaluation
+
+
+class Reopened(NamedTuple):
+    """A run's program and plan, and what run.json says."""
+
+    folder: RunFolder
+    program: Program
+    plan: TrainPlan
+    facts: dict[str, Any]
+
+    def data_root(self) -> Path:
+        """Where the paths of its data start."""
+        return Path(self.facts.get("data", {}).get("root", "."))
+
+    def replacement(self) -> str | None:
+        """The source that stood in for the spec's."""
+        return self.facts.get("data", {}).get("source")
+
+
+def reopen(path: Path, program: Program) -> Reopened:
+    """The run in a folder. `program` is that of its `spec.json`.
+
+    Raises MachineProblem where the folder holds no run, SpecProblem where its files do not
+    belong together.
+    """
+    folder = RunFolder(path)
+    facts = folder.read_facts()
+    if facts.get("spec_sha256") != spec_hash(program):
+        raise SpecProblem(f"`{path / 'spec.json'}` is not the spec that this run was started with")
+    plan = next((plan for plan in program.trains
+                 if plan.model_dump(mode="json") == facts.get("settings")), None)
+    if plan is None:
+        raise SpecProblem(f"`{path / 'run.json'}` does not describe a `train` of its spec")
+    return Reopened(folder, program, plan, facts)
+
+
+def trained_model(run: Reopened) -> nn.Module:
+    """The model with its best weights, on the CPU. Raises as `RunFolder.read_best` does."""
+    weights = run.folder.read_best()
+    model = build_model(run.program, run.plan)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        raise SpecProblem(f"`{run.folder.best}` holds the weights of another model") from None
+    return model
+
+
+def evaluate(
+    run: Reopened, device: str = "auto", data_root: Path | None = None, data: str | None = None
+) -> Evaluation:
+    """Measure a run's best weights on the test split and check its `require`s.
+
+    data_root, data: as in `TrainOptions`; None takes the run's own.
+    Raises SpecProblem, MachineProblem, DataProblem.
+    """
+    chosen = choose_device(device)
+    model = trained_model(run)
+    dataset: Dataset = load(run.program.data[run.plan.data], data_root or run.data_root(),
+                            data or run.replacement())
+    check_data(run.program, run.plan, dataset)
+    if len(dataset.test) == 0:
+        raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
+    numerics = choose_numerics(chosen, "float32", model)
+    _, for_evaluation = prepare(dataset.plan)
+    return evaluate_split(place(model, numerics), run.plan, Objective(run.program, run.plan),
+                          dataset.test, for_evaluation, numerics)
