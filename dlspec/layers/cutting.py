@@ -55,6 +55,9 @@ class Split(Layer):
                                    culprit=0)
             raise ShapeProblem("E0410", f"`Split` cannot prove that {where} is a multiple of "
                                f"{self.parts}", culprit=0)
+        if not isinstance(size, int):
+            raise ShapeProblem("E0410", f"`Split` cannot prove that {where} has "
+                               f"{sum(self.parts)}, the sum of its parts", culprit=0)
         if size != sum(self.parts):
             raise ShapeProblem("E0404", f"the parts of `Split` have {sum(self.parts)} together, "
                                f"but {where} has {size}", culprit=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -18,7 +18,9 @@ MOST_AXES = 16
 
 
 def _tuple(value: object) -> object:
-    """One size alone is a shape of one axis."""
+    """One size alone is a shape of one axis; JSON has lists for tuples."""
+    if isinstance(value, list):
+        return tuple(cast("list[object]", value))
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
