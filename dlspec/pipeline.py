@@ -19,6 +19,8 @@ from dlspec.diagnostics import Diagnostic, Report, SpecError
 from dlspec.ir.graph import Program
 from dlspec.packaged import folder
 from dlspec.passes.elaborate import elaborate
+from dlspec.passes.overrides import override
+from dlspec.passes.resolve import resolved
 from dlspec.source import Source, Span
 from dlspec.syntax import decode, parse, tree
 
@@ -37,6 +39,8 @@ class Compiled(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     source: Source | None
     spans: Mapping[tuple[str, str], Span]
+    written: tree.Module | None = None
+    overridden: tree.Module | None = None
 
     @property
     def failed(self) -> bool:
@@ -47,6 +51,17 @@ class Compiled(NamedTuple):
         if self.program is None:
             raise SpecError(self.diagnostics)
         return self.program
+
+    def resolved(self) -> str:
+        """The text of a spec that gives the same program, every default and override in it.
+
+        Raises SpecError where there are errors; ValueError for a program that was read from
+        its JSON form, which has no text.
+        """
+        program = self.checked()
+        if self.source is None or self.written is None or self.overridden is None:
+            raise ValueError("a program in JSON form has no text to resolve")
+        return resolved(self.source, self.written, self.overridden, program)
 
 
 def compile_text(text: str, name: str = "<text>", overrides: Mapping[str, str] = NO_OVERRIDES
@@ -85,9 +100,10 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
         return Compiled(None, report.ordered(), None, {})
     module = parse(source, report)
     opener = _Opener(path.parent if path is not None else None)
-    elaborated = elaborate(module, overrides, opener.open, path, report)
+    overridden = override(module, overrides, report)
+    elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
-    return Compiled(program, report.ordered(), source, elaborated.spans)
+    return Compiled(program, report.ordered(), source, elaborated.spans, module, overridden)
 
 
 class _Opener:

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from dlspec.diagnostics import Report
 from dlspec.ir.arguments import Expected
 from dlspec.ir.dims import SymbolicDim
+from dlspec.passes.fields import MISMATCH, fitting, readable
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.spellings import ARGUMENT_SPELLINGS
 from dlspec.passes.values import (
@@ -141,7 +142,26 @@ def construct(cls: type[Model], text: str, span: Span, given: Sequence[Given], r
             values[name] = plain(argument.value)
     if not good:
         return None
+    if readable(cls):
+        return _fitted(cls, text, fields, values, found, report)
     return _validated(cls, text, span, values, found, report)
+
+
+def _fitted(cls: type[Model], text: str, fields: Mapping[str, FieldInfo],
+            values: Mapping[str, Any], found: Mapping[str, Given], report: Report
+            ) -> Model | None:
+    """The object where every value fits its field's annotation."""
+    names = {field.alias or name: name for name, field in cls.model_fields.items()}
+    kept: dict[str, Any] = {}
+    good = True
+    for name, value in values.items():
+        fitted = fitting(fields[name], value)
+        if fitted is MISMATCH:
+            report.error("E0303", found[name].span, f"`{name}` of `{text}` must be "
+                         f"{expected(fields[name])}, not {_shown(found[name].value)}")
+            good = False
+        kept[names[name]] = fitted
+    return cls.model_construct(**kept) if good else None
 
 
 def _validated(cls: type[Model], text: str, span: Span, values: Mapping[str, Any],

@@ -15,7 +15,6 @@ from dlspec.passes.context import Context, Frame, LimitReached, NoIt
 from dlspec.passes.declarations import Declarations, OpenFile, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan
-from dlspec.passes.overrides import override
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
 from dlspec.passes.values import Network, NetworkStage
@@ -31,12 +30,11 @@ class Elaborated(NamedTuple):
     spans: Mapping[tuple[str, str], Span]
 
 
-def elaborate(module: tree.Module, overrides: Mapping[str, str], open_file: OpenFile,
-              path: Path | None, report: Report) -> Elaborated:
+def elaborate(module: tree.Module, open_file: OpenFile, path: Path | None, report: Report
+              ) -> Elaborated:
     """The program that a module means. Mistakes go to `report`; what they spoil is left out."""
     context = Context(report, body.run_body, networks.instantiate)
     context.scope_of_builtins.bind("channels", 0, None, "builtin")
-    module = override(module, overrides, report)
     models: list[str] = []
     plans: dict[str, DataPlan] = {}
     trains: tuple[TrainPlan, ...] = ()

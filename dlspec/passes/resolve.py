@@ -1,0 +1,122 @@
+"""The resolved spec: the text of a spec with every override and every default written out.
+
+It is a valid spec that gives the same program. Models stay as they were written,
+their parameters with the values they had; `data` and `train` say every setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dlspec.ir.data import DataPlan, DataSettings
+from dlspec.ir.graph import Program
+from dlspec.ir.option import Option
+from dlspec.ir.training import TrainPlan, TrainSettings
+from dlspec.source import Source
+from dlspec.syntax import tree
+
+
+class Edit(NamedTuple):
+    """The characters `start` to `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def resolved(source: Source, written: tree.Module, overridden: tree.Module, program: Program
+             ) -> str:
+    """The resolved text of a spec whose module, before and after overrides, is given."""
+    edits: list[Edit] = []
+    trains = iter(program.trains)
+    for before, after in zip(written.declarations, overridden.declarations, strict=True):
+        if isinstance(before, tree.DataDeclaration):
+            body = _data(program.data[before.name.id])
+            edits.append(Edit(before.body.span.start, before.body.span.end, body))
+        elif isinstance(before, tree.TrainDeclaration):
+            edits.append(Edit(before.body.span.start, before.body.span.end, _train(next(trains))))
+        elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
+            edits += _value(before.value, after.value)
+        elif isinstance(before, tree.NetworkDeclaration) and isinstance(
+                after, tree.NetworkDeclaration):
+            for old, new in zip(before.parameters, after.parameters, strict=True):
+                edits += _parameter(old, new)
+    return _applied(source.text, edits)
+
+
+def _applied(text: str, edits: list[Edit]) -> str:
+    for edit in sorted(edits, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def _value(old: tree.Expr, new: tree.Expr) -> Iterator[Edit]:
+    if new is not old:
+        yield Edit(old.span.start, old.span.end, new.span.text)
+
+
+def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
+    if new.default is None or new.default is old.default:
+        return
+    if old.default is None:
+        yield Edit(old.name.span.end, old.name.span.end, f"={new.default.span.text}")
+        return
+    # A search range goes with the value it was for.
+    end = old.search.span.end if old.search is not None else old.default.span.end
+    yield Edit(old.default.span.start, end, new.default.span.text)
+
+
+# --- plans as settings ---------------------------------------------------------------
+
+
+def _data(plan: DataPlan) -> str:
+    settings = {"source": _option(plan.source)}
+    for name in ("transform", "augment"):
+        stages = getattr(plan, name)
+        if stages:
+            settings[name] = " -> ".join(_option(stage) for stage in stages)
+    settings |= {name: _literal(getattr(plan, name)) for name in DataSettings.model_fields}
+    return _body(settings, ())
+
+
+def _train(plan: TrainPlan) -> str:
+    settings = {
+        "loss": _option(plan.loss),
+        "optimizer": _option(plan.optimizer),
+        "schedule": _option(plan.schedule),
+    }
+    for name in TrainSettings.model_fields:
+        value = getattr(plan, name)
+        if value is not None:
+            settings[name] = value if name == "precision" else _literal(value)
+    if plan.metrics:
+        settings["metrics"] = "[" + ", ".join(_option(metric) for metric in plan.metrics) + "]"
+    promises = tuple(f"require {r.metric} {r.operator} {_literal(r.value)}" for r in plan.requires)
+    return _body(settings, promises)
+
+
+def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
+    width = max(len(name) for name in settings)
+    lines = [f"  {name.ljust(width)} = {value}" for name, value in settings.items()]
+    return "\n".join(["{", *lines, *(f"  {promise}" for promise in promises), "}"])
+
+
+def _option(option: Option) -> str:
+    arguments = [f"{name}={_literal(getattr(option, name))}" for name in option.argument_names()]
+    return f"{option.kind_name()}({', '.join(arguments)})"
+
+
+def _literal(value: object) -> str:
+    """A value as the language writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.translate({
+            ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}) + '"'
+    if isinstance(value, tuple):
+        items: tuple[object, ...] = value
+        return "[" + ", ".join(_literal(item) for item in items) + "]"
+    return repr(value)
