@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from layer_draws import Draw
 from layer_evaluators import BATCH, build_module, onnx_model, run_onnx, run_torch
-from layer_inputs import CASES, Draw, draws
+from layer_inputs import CASES, draws
 
 from dlspec.ir.dims import substitute, symbol
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported

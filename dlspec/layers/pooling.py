@@ -111,7 +111,8 @@ class MaxPool(_Pool):
             return OnnxForm((OnnxNode("MaxPool", ("x0",), ("y0",), attributes),))
         # ONNX Runtime refuses padding as wide as the kernel, which `same` with dilation needs.
         pad = OnnxNode("Pad", ("x0", "c.pads", "c.least"), ("t.padded",), {"mode": "constant"})
-        pool = OnnxNode("MaxPool", ("t.padded",), ("y0",), attributes | {"pads": (0,) * len(w.pads)})
+        attributes["pads"] = (0,) * len(w.pads)
+        pool = OnnxNode("MaxPool", ("t.padded",), ("y0",), attributes)
         return OnnxForm((pad, pool), {
             "pads": onnx_pads(w.before, w.after), "least": scalar(float("-inf"))})
 
@@ -172,7 +173,8 @@ class AvgPool(_Pool):
         """
         kwargs = self._arguments(w)
         kwargs.pop("padding", None)
-        if not small and all(a == b or s > 1 for a, b, s in zip(w.before, w.after, w.stride, strict=True)):
+        ends = zip(w.before, w.after, w.stride, strict=True)
+        if not small and all(a == b or s > 1 for a, b, s in ends):
             if any(w.before):
                 kwargs["padding"] = short(w.before)
             return self._form(w, kwargs | {"ceil_mode": True, "count_include_pad": False})
