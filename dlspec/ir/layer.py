@@ -73,8 +73,10 @@ class Layer(Frozen):
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
     non_decreasing: ClassVar[bool] = False
-    """True for elementwise layers whose result never falls where the input rises: max pooling
-    in front of one gives the very values that it gives behind."""
+    """True for elementwise layers whose computed result never falls where the input rises: max
+    pooling in front of one gives the very values that it gives behind, to the last bit. Sigmoid
+    or ELU rise too, but their last bit depends on whether an element meets vector or scalar
+    code, so they are not among them."""
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         """The types of the results. Raises ShapeProblem where the inputs do not fit."""

@@ -74,7 +74,6 @@ class Sigmoid(Activation):
     summary = "The logistic function, 1 / (1 + exp(-x))."
     example = "Dense(1) -> Sigmoid"
     aliases = ("Logistic",)
-    non_decreasing = True
     torch_module = "nn.Sigmoid"
     torch_function = "torch.sigmoid"
     onnx_op = "Sigmoid"
@@ -87,7 +86,6 @@ class HardSigmoid(Activation):
     summary = "The sigmoid in three straight pieces, slope 1/6 (MobileNet v3, Howard 2019)."
     example = "Dense(16) -> HardSigmoid"
     aliases = ("Hardsigmoid",)
-    non_decreasing = True
     torch_module = "nn.Hardsigmoid"
     torch_function = "F.hardsigmoid"
     onnx_op = "HardSigmoid"
@@ -103,7 +101,6 @@ class Tanh(Activation):
     summary = "The hyperbolic tangent."
     example = "Dense(84) -> Tanh"
     aliases = ("TanH",)
-    non_decreasing = True
     torch_module = "nn.Tanh"
     torch_function = "torch.tanh"
     onnx_op = "Tanh"
@@ -116,7 +113,6 @@ class Softplus(Activation):
     summary = "A smooth rectifier, log(1 + exp(x))."
     example = "Dense(1) -> Softplus"
     aliases = ("SoftPlus",)
-    non_decreasing = True
     torch_module = "nn.Softplus"
     torch_function = "F.softplus"
     onnx_op = "Softplus"
@@ -129,7 +125,6 @@ class Softsign(Activation):
     summary = "x / (1 + |x|)."
     example = "Dense(32) -> Softsign"
     aliases = ("SoftSign",)
-    non_decreasing = True
     torch_module = "nn.Softsign"
     torch_function = "F.softsign"
     onnx_op = "Softsign"
@@ -183,7 +178,6 @@ class Step(Activation):
     summary = "The threshold of the perceptron: 1 where x ≥ 0, else 0 (Rosenblatt 1958)."
     example = "Dense(1) -> Step"
     aliases = ("Heaviside",)
-    non_decreasing = True
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         return expression("({0} >= 0).to({0}.dtype)")
@@ -201,7 +195,6 @@ class Sign(Activation):
     kind = "Sign"
     summary = "The sign of each element: -1, 0 or 1."
     example = "Dense(1) -> Sign"
-    non_decreasing = True
     onnx_op = "Sign"
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

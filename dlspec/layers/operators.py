@@ -176,7 +176,6 @@ class Sqrt(Function):
     kind = "Sqrt"
     summary = "The square root of every element, `sqrt(x)`."
     example = "sqrt(it)"
-    non_decreasing = True
     function = "torch.sqrt"
     onnx_op = "Sqrt"
 
@@ -187,7 +186,6 @@ class Exp(Function):
     kind = "Exp"
     summary = "The exponential of every element, `exp(x)`."
     example = "exp(it)"
-    non_decreasing = True
     function = "torch.exp"
     onnx_op = "Exp"
 
@@ -198,6 +196,5 @@ class Log(Function):
     kind = "Log"
     summary = "The natural logarithm of every element, `log(x)`."
     example = "log(it)"
-    non_decreasing = True
     function = "torch.log"
     onnx_op = "Log"

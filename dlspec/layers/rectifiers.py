@@ -96,7 +96,6 @@ class ELU(Activation):
     summary = "The exponential linear unit (Clevert 2015)."
     example = "Dense(100) -> ELU"
     aliases = ("Elu",)
-    non_decreasing = True
     torch_module = "nn.ELU"
     torch_function = "F.elu"
     onnx_op = "Elu"
@@ -109,7 +108,6 @@ class SELU(Activation):
     summary = "The self-normalising exponential linear unit (Klambauer 2017)."
     example = "Dense(100) -> SELU"
     aliases = ("Selu",)
-    non_decreasing = True
     torch_module = "nn.SELU"
     torch_function = "F.selu"
     onnx_op = "Selu"
