@@ -8,7 +8,7 @@ the same ones: Pydantic's constraints, read from the same fields.
 from __future__ import annotations
 
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import annotated_types as bounds
 from pydantic import BaseModel, BeforeValidator
@@ -19,7 +19,7 @@ MISMATCH = object()
 
 
 def readable(cls: type[BaseModel]) -> bool:
-    """Whether the annotations say all there is: a class with validators of its own needs Pydantic."""
+    """Whether the annotations say all there is; validators of a class's own need Pydantic."""
     decorators = cls.__pydantic_decorators__
     return not (decorators.model_validators or decorators.field_validators
                 or decorators.root_validators or decorators.validators)
@@ -92,7 +92,7 @@ def _fits(annotation: Any, value: Any) -> Any:
 def _tuple(parts: tuple[Any, ...], value: Any) -> Any:
     if not isinstance(value, tuple):
         return MISMATCH
-    items: tuple[Any, ...] = value
+    items = cast("tuple[Any, ...]", value)
     if len(parts) == 2 and parts[1] is Ellipsis:
         wanted: tuple[Any, ...] = parts[:1] * len(items)
     else:

@@ -7,7 +7,7 @@ their parameters with the values they had; `data` and `train` say every setting.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from dlspec.ir.data import DataPlan, DataSettings
 from dlspec.ir.graph import Program
@@ -117,6 +117,6 @@ def _literal(value: object) -> str:
         return '"' + value.translate({
             ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}) + '"'
     if isinstance(value, tuple):
-        items: tuple[object, ...] = value
+        items = cast("tuple[object, ...]", value)
         return "[" + ", ".join(_literal(item) for item in items) + "]"
     return repr(value)
