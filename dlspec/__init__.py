@@ -9,22 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dlspec.api import Model, Spec, load, loads, train
     from dlspec.diagnostics import Diagnostic, SpecError
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Diagnostic": "dlspec.diagnostics",
-    "SpecError": "dlspec.diagnostics",
-}
+__all__ = ["Diagnostic", "Model", "Spec", "SpecError", "__version__", "load", "loads", "train"]
 
-__all__ = ["Diagnostic", "SpecError", "__version__"]
+_DIAGNOSTICS = {"Diagnostic", "SpecError"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'dlspec' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = "dlspec.diagnostics" if name in _DIAGNOSTICS else "dlspec.api"
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

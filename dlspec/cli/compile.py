@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from dlspec.cli.exits import EnvironmentFault, system_message
-from dlspec.cli.loading import chosen_model, program, set_option
+from dlspec.cli.loading import chosen_model, set_option, spec
 from dlspec.cli.terminal import message, result
 
 if TYPE_CHECKING:
-    from dlspec.ir.graph import Graph, Program
+    from dlspec.api import Model
 
 _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "ir": ".json"}
 
@@ -39,27 +39,17 @@ def command(
 
     Nothing is written where a check fails.
     """
-    made = program(file, settings)
+    made = spec(file, settings)
     if target == "ir":
-        content = (made.model_dump_json(indent=2) + "\n").encode()
-    elif target == "torch":
-        content = _torch(made, chosen_model(made, model), no_train).encode()
+        content = (made.program.model_dump_json(indent=2) + "\n").encode()
     else:
-        content = _onnx(made, chosen_model(made, model))
+        chosen = made.model(chosen_model(made.program, model))
+        content = chosen.to_onnx() if target == "onnx" else _source(chosen, no_train)
     _deliver(content, output or _place(file, target))
 
 
-def _torch(program: Program, graph: Graph, no_train: bool) -> str:
-    from dlspec.backends.torch import emit
-
-    plans = [plan for plan in program.trains if plan.model == graph.key]
-    return emit(program, graph.key, plan=None if no_train or not plans else plans[0])
-
-
-def _onnx(program: Program, graph: Graph) -> bytes:
-    from dlspec.backends.onnx import build
-
-    return build(program, graph.key).SerializeToString()
+def _source(model: Model, no_train: bool) -> bytes:
+    return model.to_torch(train=not no_train).encode()
 
 
 def _place(file: str, target: str) -> str:

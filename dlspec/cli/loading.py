@@ -12,6 +12,7 @@ from dlspec.cli.exits import SPEC, EnvironmentFault, system_message
 from dlspec.cli.terminal import coloured, message, wants_colour
 
 if TYPE_CHECKING:
+    from dlspec.api import Spec
     from dlspec.diagnostics import Diagnostic
     from dlspec.ir.graph import Graph, Program
     from dlspec.pipeline import Compiled
@@ -69,6 +70,17 @@ def program(path: str, settings: Iterable[tuple[str, str]] = (), format: str = "
     if made.program is None:
         raise click.exceptions.Exit(SPEC)
     return made.program
+
+
+def spec(path: str, settings: Iterable[tuple[str, str]] = (), format: str = "text") -> Spec:
+    """A spec as an object. Its diagnostics are reported; errors end the command with exit 1."""
+    from dlspec.api import Spec
+
+    made = compiled(path, settings)
+    report(made.diagnostics, format)
+    if made.program is None:
+        raise click.exceptions.Exit(SPEC)
+    return Spec(made)
 
 
 def report(diagnostics: Iterable[Diagnostic], format: str = "text") -> None:

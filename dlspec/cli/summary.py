@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dlspec.cli.loading import chosen_model, format_option, program, set_option
+from dlspec.cli.loading import chosen_model, format_option, set_option, spec
 from dlspec.cli.terminal import result, wants_colour
 
 if TYPE_CHECKING:
     from dlspec.ir.dims import Dim
-    from dlspec.ir.graph import Graph, Port, Program
+    from dlspec.ir.graph import Graph, Program
 
 
 @click.command(epilog="Example: dlspec summary lenet.dlnet --set classes=100")
@@ -27,53 +27,15 @@ def command(
 
     Shapes are without the batch; multiply-adds and memory are for one example.
     """
-    made = program(file, settings, format)
-    graphs = [chosen_model(made, model)] if model else [made.graphs[key] for key in made.models]
+    made = spec(file, settings, format)
+    chosen = [made.model(chosen_model(made.program, model))] if model else made.models.values()
     if format == "json":
         import json
 
-        result(json.dumps({"models": [described(made, graph) for graph in graphs]}, indent=2))
+        result(json.dumps({"models": [one.summary() for one in chosen]}, indent=2))
         return
-    for graph in graphs:
-        result(_table(made, graph))
-
-
-def described(program: Program, graph: Graph) -> dict[str, Any]:
-    """A model's summary as JSON values. A size known only at run time is a text."""
-    from dlspec.passes.measure import summarize, totals
-
-    total = totals(program, graph)
-    return {
-        "name": graph.name,
-        "inputs": [_port(graph, port) for port in graph.inputs],
-        "outputs": [_port(graph, port) for port in graph.outputs],
-        "auxiliaries": [_port(graph, port) for port in graph.auxiliaries],
-        "parameters": _figure(total.parameters),
-        "trainable_parameters": _figure(total.parameters),
-        "macs": _figure(total.macs),
-        "depth": total.depth,
-        "memory": _figure(total.activation_bytes),
-        "layers": [
-            {
-                "path": row.path,
-                "layer": row.layer,
-                "output": row.output,
-                "parameters": _figure(row.parameters),
-                "macs": _figure(row.macs),
-                "memory": _figure(row.memory),
-            }
-            for row in summarize(program, graph)
-        ],
-    }
-
-
-def _port(graph: Graph, port: Port) -> dict[str, Any]:
-    type = graph.types[port.value]
-    return {"name": port.name, "dtype": type.dtype, "shape": [_figure(d) for d in type.shape]}
-
-
-def _figure(dim: Dim) -> int | str:
-    return dim if isinstance(dim, int) else str(dim)
+    for one in chosen:
+        result(_table(made.program, one.graph))
 
 
 def _table(program: Program, graph: Graph) -> str:
