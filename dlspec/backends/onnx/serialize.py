@@ -10,31 +10,12 @@ from dlspec.ir.card import CHECKSUM
 
 
 def serialize(model: ModelProto) -> bytes:
-    """The file's bytes; the SHA-256 of its graph becomes part of its metadata.
+    """The file's bytes. Its last entry is the SHA-256 of all that stands before it.
 
-    `model` itself stays as it is.
+    Protobuf joins messages by joining their bytes, so any reader finds the checksum among the
+    metadata; one that writes the file anew moves it from its place, and is known by that.
     """
-    graph = model.graph.SerializeToString(deterministic=True)
-    head = ModelProto()
-    for field, value in model.ListFields():
-        if field.name == "graph":
-            continue
-        if field.is_repeated:
-            getattr(head, field.name).extend(value)
-        else:
-            setattr(head, field.name, value)
-    kept = [entry for entry in head.metadata_props if entry.key != CHECKSUM]
-    del head.metadata_props[:]
-    head.metadata_props.extend(kept)
-    head.metadata_props.add(key=CHECKSUM, value=hashlib.sha256(graph).hexdigest())
-    return head.SerializeToString(deterministic=True) + _graph_field(graph)
-
-
-def _graph_field(graph: bytes) -> bytes:
-    """Field 7 of a ModelProto: protobuf messages may be joined as bytes."""
-    size, varint = len(graph), bytearray()
-    while size > 0x7F:
-        varint.append(size & 0x7F | 0x80)
-        size >>= 7
-    varint.append(size)
-    return bytes([7 << 3 | 2]) + bytes(varint) + graph
+    content = model.SerializeToString(deterministic=True)
+    end = ModelProto()
+    end.metadata_props.add(key=CHECKSUM, value=hashlib.sha256(content).hexdigest())
+    return content + end.SerializeToString()

@@ -1,0 +1,9 @@
+"""IR to readable PyTorch source. No torch is imported here."""
+
+from __future__ import annotations
+
+from dlspec.backends.problem import BackendProblem
+from dlspec.backends.torch.loading import load_module
+from dlspec.backends.torch.module import emit_module
+
+__all__ = ["BackendProblem", "emit_module", "load_module"]

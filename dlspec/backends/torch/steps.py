@@ -1,0 +1,179 @@
+"""The steps of a graph's `forward`: each node as an expression, before variables have names.
+
+A graph that ends in an activation which a loss takes over computes what stands before it
+in `logits`; its steps then lead to that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dlspec.backends.problem import BackendProblem
+from dlspec.backends.torch.names import checked_path
+from dlspec.ir.forms import TorchForm, Unsupported
+from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
+from dlspec.layers import snake_case
+from dlspec.layers.final import final_layer
+
+IDENTITY = "{0}"
+
+
+class Step(NamedTuple):
+    """`outputs = expression`, the expression over `{0}`, `{1}` … for the inputs.
+
+    types: the names of the values whose types the line shows.
+    named: whether the spec names the results.
+    keeps_shape: one tensor in, one of the same type out, no module of its own.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    expression: str
+    types: tuple[str, ...]
+    named: bool
+    keeps_shape: bool = False
+
+
+class Flow(NamedTuple):
+    """The steps that a method needs, in order, and the values that it returns by their names."""
+
+    steps: tuple[Step, ...]
+    outputs: tuple[tuple[str, str], ...]
+    auxiliary_steps: tuple[Step, ...] = ()
+    auxiliaries: tuple[tuple[str, str], ...] = ()
+
+
+def layer_form(graph: Graph, node: LayerNode) -> TorchForm:
+    """How PyTorch says a layer. Raises BackendProblem E0415 where it cannot."""
+    form = node.layer.torch(graph.input_types(node), graph.output_types(node))
+    if isinstance(form, Unsupported):
+        raise BackendProblem("E0415", f"`{node.layer.kind}` cannot be expressed in PyTorch "
+                             f"because {form.because}", graph=graph.key, node=node.path)
+    return form
+
+
+def final_expression(program: Program, graph: Graph, value: str) -> str | None:
+    """The final activation that makes a value, over `{0}`, where a loss takes it over."""
+    found = final_layer(program, graph, value)
+    return layer_form(*found).functional if found is not None else None
+
+
+def has_logits(program: Program, graph: Graph) -> bool:
+    """Whether the class of a graph has a method `logits`."""
+    return any(final_expression(program, graph, port.value) for port in graph.outputs)
+
+
+def with_logits(program: Program, graph: Graph) -> frozenset[str]:
+    """The keys of the graphs whose classes need a method `logits` for the model's own."""
+    if not has_logits(program, graph):
+        return frozenset()
+    found, ports = {graph.key}, {p.value for p in (*graph.outputs, *graph.auxiliaries)}
+    for node in graph.nodes:
+        if isinstance(node, CallNode) and ports & set(node.outputs):
+            found |= with_logits(program, program.graphs[node.graph])
+    return frozenset(found)
+
+
+def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
+    """What `forward` computes, or `logits`.
+
+    top:  whether the graph is the model itself; one used as a stage leaves out what is
+          computed in training alone.
+    peel: whether to leave out the activations that the outputs end in.
+    """
+    ports = {"outputs": graph.outputs, "auxiliaries": graph.auxiliaries if top else ()}
+    steps: list[Step] = []
+    alias: dict[str, str] = {}
+    before: dict[str, str] = {}
+    wanted = {port.value for group in ports.values() for port in group}
+    for node in graph.nodes:
+        inputs = tuple(alias.get(name, name) for name in node.inputs)
+        if isinstance(node, LayerNode):
+            step = _layer_step(graph, node, inputs)
+            if step.expression == IDENTITY:
+                alias[step.outputs[0]] = inputs[0]
+                continue
+            if peel and step.outputs[0] in wanted and final_expression(
+                    program, graph, step.outputs[0]):
+                before[step.outputs[0]] = inputs[0]
+            steps.append(step)
+        elif isinstance(node, CallNode):
+            inner = program.graphs[node.graph]
+            if peel and wanted & set(node.outputs) and has_logits(program, inner):
+                steps += _logits_steps(program, graph, node, inputs, before)
+            else:
+                steps.append(_call_step(program, graph, node, inputs))
+        else:
+            steps.append(_parameter_step(graph, node))
+    found = {
+        name: tuple((port.name, before.get(port.value, alias.get(port.value, port.value)))
+                    for port in group)
+        for name, group in ports.items()}
+    main = _needed(steps, [value for _, value in found["outputs"]])
+    both = _needed(steps, [value for group in found.values() for _, value in group])
+    return Flow(tuple(s for s in both if s in main), found["outputs"],
+                tuple(s for s in both if s not in main), found["auxiliaries"])
+
+
+def _needed(steps: list[Step], values: list[str]) -> list[Step]:
+    """The steps that lead to values, in order."""
+    live, kept = set(values), []
+    for step in reversed(steps):
+        if live & set(step.outputs):
+            live |= set(step.inputs)
+            kept.append(step)
+    return kept[::-1]
+
+
+def _module(graph: Graph, node: LayerNode | CallNode | ParameterNode) -> str:
+    return f"self.{checked_path(graph, node.shares or node.path)}"
+
+
+def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...]) -> Step:
+    form = layer_form(graph, node)
+    expression = form.functional if form.functional is not None else form.forward
+    if form.functional is None and "{m}" in expression:
+        expression = expression.replace("{m}", _module(graph, node))
+    same = len(inputs) == 1 and graph.input_types(node) == graph.output_types(node)
+    return Step(inputs, node.outputs, expression, node.outputs,
+                _is_named(node.path, snake_case(node.layer.kind), node.outputs),
+                same and form.functional is not None and expression.count("{0}") == 1)
+
+
+def _call_step(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
+               method: str = "") -> Step:
+    places = ", ".join(f"{{{number}}}" for number in range(len(inputs)))
+    base = snake_case(program.graphs[node.graph].name)
+    return Step(inputs, node.outputs, f"{_module(graph, node)}{method}({places})", node.outputs,
+                _is_named(node.path, base, node.outputs))
+
+
+def _logits_steps(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
+                  before: dict[str, str]) -> list[Step]:
+    """A block that ends in the activation: its `logits`, and the activation for other uses."""
+    call = _call_step(program, graph, node, inputs, ".logits")
+    raw: list[str] = []
+    steps: list[Step] = []
+    for value in node.outputs:
+        final = final_expression(program, graph, value)
+        raw.append(value if final is None else f"{value}_logits")
+        if final is not None:
+            before[value] = raw[-1]
+            steps.append(Step((raw[-1],), (value,), final, (value,), call.named, True))
+    return [call._replace(outputs=tuple(raw)), *steps]
+
+
+def _parameter_step(graph: Graph, node: ParameterNode) -> Step:
+    """A learned tensor, the same for every example: `{batch}` is any tensor with the batch."""
+    rank = graph.types[node.outputs[0]].rank
+    sizes = ", ".join(["len({batch})", *["-1"] * rank])
+    named = _is_named(node.path, "parameter", node.outputs)
+    return Step((), node.outputs, f"{_module(graph, node)}.expand({sizes})", node.outputs, named)
+
+
+def _is_named(path: str, base: str, outputs: tuple[str, ...]) -> bool:
+    """Whether the spec gives the results their names, or their node."""
+    automatic = re.fullmatch(re.escape(base) + r"\d+", path) is not None
+    names = {path, *(f"{path}_{number}" for number in range(len(outputs)))}
+    return not (automatic and set(outputs) <= names)

@@ -1,0 +1,119 @@
+"""Variables for the values of a `forward`: the spec's names, `x` for what flows on, branches.
+
+A value without a name of its own takes the variable of the value that it is made of, as a
+person writes `x = self.conv1(x)`. One that is made while `x` is still needed is a branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dlspec.backends.torch.names import variable
+from dlspec.backends.torch.steps import Flow, Step
+
+IMPLICIT_INPUT = "x"
+
+
+class Variables:
+    """The variable of each value, given out in the order of the steps.
+
+    inputs: the names of the graph's inputs.
+    """
+
+    def __init__(self, inputs: tuple[str, ...], flow: Flow, taken: Iterable[str]) -> None:
+        self.steps = (*flow.steps, *flow.auxiliary_steps)
+        returned = {value for _, value in (*flow.outputs, *flow.auxiliaries)}
+        self.last_use = {value: len(self.steps) for value in returned}
+        self.uses: dict[str, int] = dict.fromkeys(returned, 1)
+        for place, step in enumerate(self.steps):
+            for value in step.inputs:
+                self.last_use[value] = max(place, self.last_use.get(value, 0))
+                self.uses[value] = self.uses.get(value, 0) + 1
+        self.consumers = {value: step for step in self.steps for value in step.inputs}
+        self.returned = returned
+        self.names: dict[str, str] = {}
+        self._roots: dict[str, str] = {}
+        self._folded: dict[str, tuple[str, ...]] = {}
+        used = list(taken)
+        for value in (*inputs, *self._named()):
+            self.names[value] = variable(value, used)
+            used.append(self.names[value])
+        self._free = Registers(used, self.names[inputs[0]] if inputs == (IMPLICIT_INPUT,) else None)
+        self._reserved = used
+        if self._free.flow in self.names.values():
+            self._free.hold(self._free.flow, self.last_use.get(inputs[0], -1))
+
+    def _named(self) -> Iterator[str]:
+        for step in self.steps:
+            if step.named or len(step.outputs) > 1:
+                yield from step.outputs
+
+    def assign(self, place: int) -> None:
+        """Give the results of the step at `place` their variables."""
+        (value, *others) = self.steps[place].outputs
+        if others or value in self.names:
+            return
+        name = self._register(place, value)
+        self.names[value] = name
+        self._free.hold(name, self.last_use.get(value, place))
+
+    def fold(self, place: int) -> None:
+        """Let the step at `place` stand within the line of the next one, without a variable."""
+        (value,) = self.steps[place].outputs
+        self._folded[value] = self.steps[place].inputs
+
+    def _register(self, place: int, value: str) -> str:
+        """The variable of what the value is made of where that is not needed any more."""
+        inputs = self.steps[place].inputs
+        if len(inputs) == 1:
+            inputs = self._folded.get(inputs[0], inputs)
+        source = inputs[0] if inputs else ""
+        name = self.names.get(source, "")
+        ends = len(inputs) == 1 and self.last_use[source] <= place
+        parted = self._joins_branches(value, source)
+        self._roots[value] = self._roots.get(source, source) if ends and not parted else source
+        if ends and self._free.is_register(name) and not parted:
+            return name
+        return self._free.branch(place) if parted else self._free.next(place)
+
+    def _joins_branches(self, value: str, source: str) -> bool:
+        """Whether the value meets a branch that began where it does itself."""
+        step = self.consumers.get(value)
+        while step is not None and len(step.inputs) == 1 and self.uses.get(value) == 1:
+            value = step.outputs[0]
+            step = self.consumers.get(value)
+        if step is None or len(step.inputs) < 3:
+            return False
+        return any(self._free.is_branch(self.names.get(other, ""))
+                   and self._roots.get(other) == source for other in step.inputs)
+
+
+class Registers:
+    """`x` and `branch1`, `branch2` …, each held by a value up to its last use."""
+
+    def __init__(self, taken: list[str], flow: str | None) -> None:
+        self.flow = flow if flow is not None else variable("x", taken)
+        self._taken = taken
+        self._until: dict[str, int] = {}
+
+    def hold(self, name: str, until: int) -> None:
+        """Keep a variable up to and with the step at `until`."""
+        self._until[name] = until
+
+    def next(self, place: int) -> str:
+        """`x` where no value behind the step at `place` needs it, else a branch."""
+        return self.flow if self._until.get(self.flow, -1) <= place else self.branch(place)
+
+    def branch(self, place: int) -> str:
+        """The first branch that no value behind the step at `place` needs."""
+        number = 1
+        while (self._until.get(f"branch{number}", -1) > place
+               or f"branch{number}" in self._taken):
+            number += 1
+        return f"branch{number}"
+
+    def is_register(self, name: str) -> bool:
+        return name == self.flow or self.is_branch(name)
+
+    def is_branch(self, name: str) -> bool:
+        return name.startswith("branch") and name not in self._taken

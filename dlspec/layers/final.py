@@ -1,0 +1,47 @@
+"""The activation that a model ends in, which some losses compute themselves, stably."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import get_args
+
+from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
+from dlspec.ir.layer import Layer
+from dlspec.ir.training import AnyLoss, Loss
+
+
+@cache
+def absorbed_kinds() -> frozenset[str]:
+    """The kinds of layers that some loss takes over, `Softmax` and `Sigmoid`."""
+    losses: tuple[type[Loss], ...] = get_args(get_args(AnyLoss)[0])
+    return frozenset(loss.from_logits for loss in losses if loss.from_logits is not None)
+
+
+def final_layer(program: Program, graph: Graph, value: str) -> tuple[Graph, LayerNode] | None:
+    """The final activation that makes a value, with the graph it stands in, else None.
+
+    It may stand at the end of a block that makes the value.
+    """
+    for node in graph.nodes:
+        if value not in node.outputs:
+            continue
+        if isinstance(node, LayerNode):
+            return (graph, node) if node.layer.kind in absorbed_kinds() else None
+        if isinstance(node, CallNode):
+            inner = program.graphs[node.graph]
+            port = inner.outputs[node.outputs.index(value)]
+            return final_layer(program, inner, port.value)
+    return None
+
+
+def final_activation(program: Program, graph: Graph, output: str) -> Layer | None:
+    """The activation that the model's output of that name ends in, where a loss knows it."""
+    value = next((port.value for port in graph.outputs if port.name == output), None)
+    found = final_layer(program, graph, value) if value is not None else None
+    return found[1].layer if found is not None else None
+
+
+def trains_on_logits(program: Program, graph: Graph, output: str, loss: Loss) -> bool:
+    """Whether the loss is computed from what stands before the output's final activation."""
+    final = final_activation(program, graph, output)
+    return final is not None and final.kind == loss.from_logits
