@@ -72,6 +72,8 @@ class Layer(Frozen):
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
+    takes_maximum: ClassVar[bool] = False
+    """True for pooling by the maximum, which a non-decreasing layer may stand behind."""
     non_decreasing: ClassVar[bool] = False
     """True for elementwise layers whose computed result never falls where the input rises: max
     pooling in front of one gives the very values that it gives behind, to the last bit. Sigmoid

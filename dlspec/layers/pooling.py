@@ -80,6 +80,7 @@ class MaxPool(_Pool):
     """The greatest value of each window. Padding is minus infinity, never the greatest."""
 
     kind: ClassVar[str] = "MaxPool"
+    takes_maximum: ClassVar[bool] = True
     summary: ClassVar[str] = "The greatest value of each window."
     example: ClassVar[str] = "Conv(64, 7, stride=2, padding=3) -> MaxPool(3, stride=2, padding=1)"
     aliases: ClassVar[tuple[str, ...]] = ("MaxPooling", "MaxPooling1D", "MaxPooling2D",

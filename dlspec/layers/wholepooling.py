@@ -64,6 +64,7 @@ class GlobalMaxPool(_GlobalPool):
     """The greatest value of each channel."""
 
     kind: ClassVar[str] = "GlobalMaxPool"
+    takes_maximum: ClassVar[bool] = True
     summary: ClassVar[str] = "The greatest value of each channel."
     example: ClassVar[str] = "GlobalMaxPool -> Dense(classes)"
     aliases: ClassVar[tuple[str, ...]] = ("GlobalMaxPooling", "GlobalMaxPooling1D",
@@ -138,6 +139,7 @@ class AdaptiveMaxPool(_AdaptivePool):
     """Greatest values of windows laid so that the result has the given size."""
 
     kind: ClassVar[str] = "AdaptiveMaxPool"
+    takes_maximum: ClassVar[bool] = True
     summary: ClassVar[str] = "Greatest values of windows laid so that the result has a given size."
     example: ClassVar[str] = "AdaptiveMaxPool(1) -> Flatten"
     aliases: ClassVar[tuple[str, ...]] = ("AdaptiveMaxPooling", "AdaptiveMaxPooling1D",
