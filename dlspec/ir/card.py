@@ -19,7 +19,7 @@ from dlspec.ir.types import DType
 
 PREFIX = "dlspec."
 CHECKSUM = PREFIX + "checksum"
-"""SHA-256 of the graph as the file holds it, over which a damaged file is known."""
+"""The last entry of a file: the SHA-256 of all bytes before it, by which damage is known."""
 
 Meaning: TypeAlias = Literal["probabilities", "scores", "chances", "logits", "values"]
 """Of an output. `probabilities` sum to 1 over the classes, a softmax makes them of `scores`;

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -99,22 +99,3 @@ class OnnxForm(NamedTuple):
     nodes: tuple[OnnxNode, ...] = ()
     constants: Mapping[str, OnnxConstant] = _EMPTY
     derived: Mapping[str, OnnxDerived] = _EMPTY
-
-
-class BackendProblem(Exception):  # noqa: N818
-    """A program that a backend cannot express.
-
-    code:    a diagnostic code, E0415 for PyTorch and E0416 for ONNX
-    path:    the full path of the layer, empty where the whole model is at fault
-    message: one sentence that names the layer in backticks
-    help:    how to mend it, where that is known
-    """
-
-    exit_code: ClassVar[int] = 1
-
-    def __init__(self, code: str, path: str, message: str, help: str | None = None) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.path = path
-        self.message = message
-        self.help = help

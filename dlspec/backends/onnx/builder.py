@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import prod
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,8 +29,9 @@ from dlspec.backends.onnx.tensors import (
     tensor_proto,
 )
 from dlspec.backends.onnx.values import batch_name, value_info
+from dlspec.backends.problem import BackendProblem
 from dlspec.ir.card import to_metadata
-from dlspec.ir.forms import BackendProblem, OnnxDerived, OnnxForm, OnnxNode, Unsupported
+from dlspec.ir.forms import OnnxDerived, OnnxForm, Unsupported
 from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
 from dlspec.ir.layer import Initial
 from dlspec.ir.types import TensorType
@@ -63,8 +66,8 @@ def build(
     newest = onnx.defs.onnx_opset_version()
     opset = newest_opset() if opset is None else opset
     if not OLDEST_OPSET <= opset <= newest:
-        raise BackendProblem("E0416", "", f"`{graph.name}` cannot be written in opset {opset}; "
-                             f"opsets {OLDEST_OPSET} to {newest} can")
+        raise BackendProblem("E0416", f"`{graph.name}` cannot be written in opset {opset}; "
+                             f"opsets {OLDEST_OPSET} to {newest} can", graph=graph.key)
     assembly = _Assembly(program, graph, weights, opset, seed)
     card = to_metadata(describe(program, model_key)) | dict(metadata or {})
     model = ModelProto(ir_version=ir_version(opset), producer_name="dlspec",
@@ -121,8 +124,8 @@ class _Assembly:
     def _refuse_size(self, size: int) -> None:
         if size > _LARGEST:
             raise BackendProblem(
-                "E0416", "", f"the weights of `{self._graph.name}` take {size / 2**30:.1f} GiB; "
-                "an ONNX file holds at most 2 GiB")
+                "E0416", f"the weights of `{self._graph.name}` take {size / 2**30:.1f} GiB; "
+                "an ONNX file holds at most 2 GiB", graph=self._graph.key)
 
     def _unfold(self, graph: Graph, env: dict[str, str], prefix: str, weights: str,
                 wanted: Mapping[str, str]) -> dict[str, str]:
@@ -185,8 +188,13 @@ class _Assembly:
         last = len(form.nodes) - 1
         for number, step in enumerate(form.nodes):
             name = path if number == last else f"{path}.{step.op.lower()}"
+            if not onnx.defs.has(step.op, self._opset):
+                raise BackendProblem(
+                    "E0416", f"`{node.layer.kind}` (`{path}`) needs ONNX's `{step.op}`, which "
+                    f"opset {self._opset} does not have", graph=graph.key, node=node.path,
+                    help="choose a newer opset")
             self._add(step.op, [local[x] for x in step.inputs], [local[y] for y in step.outputs],
-                      name, step, path)
+                      name, step.attributes)
         return dict(outputs)
 
     def _form(self, graph: Graph, node: LayerNode, path: str) -> OnnxForm:
@@ -195,8 +203,9 @@ class _Assembly:
         if key not in self._forms:
             form = node.layer.onnx(graph.input_types(node), graph.output_types(node))
             if isinstance(form, Unsupported):
-                raise BackendProblem("E0416", path, f"`{node.layer.kind}` (`{path}`) cannot be "
-                                     f"expressed in ONNX because {form.because}")
+                raise BackendProblem("E0416", f"`{node.layer.kind}` (`{path}`) cannot be "
+                                     f"expressed in ONNX because {form.because}",
+                                     graph=graph.key, node=node.path)
             self._forms[key] = form
         return self._forms[key]
 
@@ -237,10 +246,8 @@ class _Assembly:
         batch, size, whole = (self._values.claim(f"{output}.{part}")
                               for part in ("batch", "size", "shape"))
         self._tensors[size] = partial(np.array, shape, np.int64)
-        step = OnnxNode("Shape", (), (), {"start": 0, "end": 1})
-        self._add("Shape", [self._graph.inputs[0].name], [batch], batch, step)
-        step = OnnxNode("Concat", (), (), {"axis": 0})
-        self._add("Concat", [batch, size], [whole], whole, step)
+        self._add("Shape", [self._graph.inputs[0].name], [batch], batch, {"start": 0, "end": 1})
+        self._add("Concat", [batch, size], [whole], whole, {"axis": 0})
         self._add("Expand", [full, whole], [output], output)
 
     def _parameter_array(self, name: str, shape: tuple[int, ...], initial: str) -> Array:
@@ -249,15 +256,11 @@ class _Assembly:
         return initial_array(name, shape, _initial(initial), self._seed)
 
     def _add(self, op: str, inputs: list[str], outputs: list[str], name: str,
-             step: OnnxNode | None = None, path: str = "") -> None:
-        if not onnx.defs.has(op, self._opset):
-            raise BackendProblem("E0416", path, f"`{path or name}` needs ONNX's `{op}`, which "
-                                 f"opset {self._opset} does not have", "choose a newer opset")
+             attributes: Mapping[str, Any] = MappingProxyType({})) -> None:
         node = NodeProto(op_type=op, name=self._node_names.claim(name), input=inputs,
                          output=outputs)
-        if step is not None:
-            node.attribute.extend(helper.make_attribute(key, value)
-                                  for key, value in step.attributes.items())
+        node.attribute.extend(helper.make_attribute(key, value)
+                              for key, value in attributes.items())
         self._nodes.append(node)
 
 

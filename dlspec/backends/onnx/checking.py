@@ -9,7 +9,7 @@ _SMALL = 4096
 """Elements of a tensor that shape inference may want to read (shapes, axes); weights are more."""
 
 
-class InvalidModel(Exception):  # noqa: N818
+class InvalidModel(Exception):
     """A model that ONNX or ONNX Runtime refuses, or whose shapes are not those of the spec."""
 
     exit_code = 1

@@ -19,17 +19,23 @@ def newest_opset() -> int:
     """
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     for opset in range(onnx.defs.onnx_opset_version(), 21, -1):
-        try:
-            onnxruntime.InferenceSession(
-                _probe(opset), options, providers=["CPUExecutionProvider"])
-        except Exception:  # its exceptions share no base class
-            continue
-        return opset
+        if _takes(opset):
+            return opset
     raise RuntimeError(
         f"ONNX Runtime {onnxruntime.__version__} does not take opset 22; install a newer one")
+
+
+def _takes(opset: int) -> bool:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(_probe(opset), options, providers=["CPUExecutionProvider"])
+    except Exception:  # its exceptions share no base class
+        return False
+    return True
 
 
 def ir_version(opset: int) -> int:
