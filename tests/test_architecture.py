@@ -144,13 +144,15 @@ def _imported_layers(tree: ast.AST, names: set[str]) -> set[str]:
 
 
 def test_no_branch_on_a_layers_name_outside_layers() -> None:
-    names = {layer.kind for layer in all_layers()}
-    wrong = [
-        f"{path.relative_to(PACKAGE)}:{line}"
-        for path, tree in parsed()
-        if room(path) != "layers"
-        for line in branches_on_layers(tree, names, _imported_layers(tree, names))
-    ]
+    every = {layer.kind for layer in all_layers()}
+    written = {layer.kind for layer in all_layers() if not layer.operator}
+    wrong: list[str] = []
+    for path, tree in parsed():
+        # What expressions make has no name in a spec: in `syntax`, "Shift" is the parser's own.
+        names = written if room(path) == "syntax" else every
+        if room(path) != "layers":
+            lines = branches_on_layers(tree, names, _imported_layers(tree, names))
+            wrong += [f"{path.relative_to(PACKAGE)}:{line}" for line in lines]
     assert not wrong
 
 

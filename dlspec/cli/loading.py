@@ -55,8 +55,13 @@ def compiled(path: str, settings: Iterable[tuple[str, str]] = ()) -> Compiled:
 
     Raises EnvironmentFault where the file cannot be read.
     """
+    import gc
+
+    gc.disable()  # importing makes many objects and no garbage: looking for some costs an eighth
     from dlspec.pipeline import compile_file
 
+    gc.freeze()
+    gc.enable()
     try:
         return compile_file(path, dict(settings))
     except OSError as problem:
