@@ -38,7 +38,7 @@ NonNegativeInt: TypeAlias = Annotated[
 Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
 Axis: TypeAlias = Annotated[
     int, BeforeValidator(_axis), Field(gt=-(2**31), lt=2**31),
-    Expected("an axis: a whole number counted without the batch, or `channels`"),
+    Expected("a whole number (the batch is not counted), or `channels` for 0"),
 ]
 Float: TypeAlias = Annotated[
     float, BeforeValidator(_number), Field(allow_inf_nan=False), Expected("a number")

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("Pad", "resizing"),
     ("CenterCrop", "resizing"),
     ("Identity", "activations"),
-    ("ReLU", "rectifiers"),
+    ("ReLU", "activations"),
     ("ReLU6", "rectifiers"),
     ("LeakyReLU", "rectifiers"),
     ("PReLU", "rectifiers"),
@@ -46,15 +46,15 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("SiLU", "rectifiers"),
     ("Mish", "rectifiers"),
     ("Sigmoid", "activations"),
-    ("HardSigmoid", "activations"),
+    ("HardSigmoid", "squashing"),
     ("HardSwish", "rectifiers"),
     ("Tanh", "activations"),
-    ("Softplus", "activations"),
-    ("Softsign", "activations"),
+    ("Softplus", "rectifiers"),
+    ("Softsign", "squashing"),
     ("Softmax", "activations"),
     ("LogSoftmax", "activations"),
-    ("Step", "activations"),
-    ("Sign", "activations"),
+    ("Step", "squashing"),
+    ("Sign", "squashing"),
     ("Flatten", "shape"),
     ("Concat", "joining"),
     ("Stack", "joining"),
@@ -101,7 +101,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("Attention", "attention"),
 )
 
-ACTIVATION_MODULES = ("activations", "rectifiers")
+ACTIVATION_MODULES = ("activations", "rectifiers", "squashing")
 _MODULES: dict[str, str] = dict(LAYERS)
 
 

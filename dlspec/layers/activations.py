@@ -1,4 +1,8 @@
-"""Activations: functions of each element, and softmax along an axis. `rectifiers` has more."""
+"""Activations: functions of each element, and softmax along an axis.
+
+The ones that most networks use are here, since a cold `dlspec check` pays for every class
+it imports; `rectifiers` and `squashing` have the others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from dlspec.ir.arguments import Axis
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import TensorType
-from dlspec.layers.batch import expression, scalar, with_batch
+from dlspec.layers.batch import with_batch
 from dlspec.layers.expressions import called
 from dlspec.layers.shapes import needs_float, resolve_axis
 
@@ -67,6 +71,20 @@ class Identity(Activation):
         return OnnxForm()
 
 
+class ReLU(Activation):
+    """`max(x, 0)`."""
+
+    kind = "ReLU"
+    idempotent = True
+    summary = "The rectifier, max(x, 0)."
+    example = "Conv(64, 3, padding=1) -> ReLU"
+    aliases = ("Relu", "Rectifier")
+    non_decreasing = True
+    torch_module = "nn.ReLU"
+    torch_function = "F.relu"
+    onnx_op = "Relu"
+
+
 class Sigmoid(Activation):
     """`1 / (1 + exp(-x))`."""
 
@@ -79,21 +97,6 @@ class Sigmoid(Activation):
     onnx_op = "Sigmoid"
 
 
-class HardSigmoid(Activation):
-    """`min(max(x / 6 + 1/2, 0), 1)`."""
-
-    kind = "HardSigmoid"
-    summary = "The sigmoid in three straight pieces, slope 1/6 (MobileNet v3, Howard 2019)."
-    example = "Dense(16) -> HardSigmoid"
-    aliases = ("Hardsigmoid",)
-    torch_module = "nn.Hardsigmoid"
-    torch_function = "F.hardsigmoid"
-    onnx_op = "HardSigmoid"
-
-    def onnx_attributes(self) -> Mapping[str, int | float | str]:
-        return {"alpha": 1 / 6, "beta": 0.5}  # ONNX's own default slope is 0.2
-
-
 class Tanh(Activation):
     """The hyperbolic tangent."""
 
@@ -104,30 +107,6 @@ class Tanh(Activation):
     torch_module = "nn.Tanh"
     torch_function = "torch.tanh"
     onnx_op = "Tanh"
-
-
-class Softplus(Activation):
-    """`log(1 + exp(x))`."""
-
-    kind = "Softplus"
-    summary = "A smooth rectifier, log(1 + exp(x))."
-    example = "Dense(1) -> Softplus"
-    aliases = ("SoftPlus",)
-    torch_module = "nn.Softplus"
-    torch_function = "F.softplus"
-    onnx_op = "Softplus"
-
-
-class Softsign(Activation):
-    """`x / (1 + |x|)`."""
-
-    kind = "Softsign"
-    summary = "x / (1 + |x|)."
-    example = "Dense(32) -> Softsign"
-    aliases = ("SoftSign",)
-    torch_module = "nn.Softsign"
-    torch_function = "F.softsign"
-    onnx_op = "Softsign"
 
 
 class _AlongAxis(Activation):
@@ -169,33 +148,3 @@ class LogSoftmax(_AlongAxis):
     torch_module = "nn.LogSoftmax"
     torch_function = "F.log_softmax"
     onnx_op = "LogSoftmax"
-
-
-class Step(Activation):
-    """1 where `x >= 0`, else 0. Its gradient is 0 everywhere."""
-
-    kind = "Step"
-    summary = "The threshold of the perceptron: 1 where x ≥ 0, else 0 (Rosenblatt 1958)."
-    example = "Dense(1) -> Step"
-    aliases = ("Heaviside",)
-
-    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
-        return expression("({0} >= 0).to({0}.dtype)")
-
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        float32 = 1  # TensorProto.FLOAT
-        return OnnxForm((OnnxNode("GreaterOrEqual", ("x0", "c.zero"), ("t.reached",)),
-                         OnnxNode("Cast", ("t.reached",), attributes={"to": float32})),
-                        {"zero": scalar(0.0)})
-
-
-class Sign(Activation):
-    """-1, 0 or 1. Its gradient is 0 everywhere."""
-
-    kind = "Sign"
-    summary = "The sign of each element: -1, 0 or 1."
-    example = "Dense(1) -> Sign"
-    onnx_op = "Sign"
-
-    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
-        return expression("torch.sign({0})")

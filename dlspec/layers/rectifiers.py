@@ -15,20 +15,6 @@ from dlspec.layers.activations import Activation
 from dlspec.layers.batch import scalar
 
 
-class ReLU(Activation):
-    """`max(x, 0)`."""
-
-    kind = "ReLU"
-    idempotent = True
-    summary = "The rectifier, max(x, 0)."
-    example = "Conv(64, 3, padding=1) -> ReLU"
-    aliases = ("Relu", "Rectifier")
-    non_decreasing = True
-    torch_module = "nn.ReLU"
-    torch_function = "F.relu"
-    onnx_op = "Relu"
-
-
 class ReLU6(Activation):
     """`min(max(x, 0), 6)`."""
 
@@ -170,3 +156,15 @@ class HardSwish(Activation):
     torch_module = "nn.Hardswish"
     torch_function = "F.hardswish"
     onnx_op = "HardSwish"
+
+
+class Softplus(Activation):
+    """`log(1 + exp(x))`."""
+
+    kind = "Softplus"
+    summary = "A smooth rectifier, log(1 + exp(x))."
+    example = "Dense(1) -> Softplus"
+    aliases = ("SoftPlus",)
+    torch_module = "nn.Softplus"
+    torch_function = "F.softplus"
+    onnx_op = "Softplus"

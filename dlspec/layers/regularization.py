@@ -72,7 +72,7 @@ class SpatialDropout(_TrainingOnly):
     example = "Conv(64, 3, padding=1) -> SpatialDropout(0.2)"
     shape_rule = "the shape stays; channels and 1 to 3 spatial axes"
     ranks = (1, 2, 3)
-    aliases = ("ChannelDropout", "FeatureDropout")
+    aliases = ("Dropout1d", "Dropout2d", "Dropout3d")
 
     rate: Fraction = Field(0.5, description="share of the channels that are dropped")
 
