@@ -8,8 +8,9 @@ from dlspec import __version__
 from dlspec.backends.onnx.values import dim_text
 from dlspec.ir.card import Card, InputCard, Meaning, OutputCard, Preparation, spec_hash
 from dlspec.ir.data import DataPlan, ImageFolder
-from dlspec.ir.graph import CallNode, Graph, LayerNode, Port, Program
+from dlspec.ir.graph import Graph, Port, Program
 from dlspec.ir.training import BinaryCrossEntropy, CrossEntropy, TrainPlan
+from dlspec.layers.final import final_activation
 
 _ACTIVATED: dict[str | None, Meaning] = {
     CrossEntropy.from_logits: "probabilities", BinaryCrossEntropy.from_logits: "chances"}
@@ -17,15 +18,18 @@ _PLAIN: dict[str | None, Meaning] = {
     CrossEntropy.from_logits: "scores", BinaryCrossEntropy.from_logits: "logits"}
 
 
-def describe(program: Program, model_key: str, classes: Sequence[str] | None = None) -> Card:
+def describe(program: Program, model_key: str, classes: Sequence[str] | None = None,
+             data: DataPlan | None = None) -> Card:
     """The card of a model.
 
     classes: names of the classes by number; None takes those that the data's source knows
              before any file is read.
+    data:    what the model was trained on; None takes what the program's `train` says.
     """
     graph = program.graphs[model_key]
     plan = next((p for p in program.trains if p.model == model_key), None)
-    data = program.data.get(plan.data) if plan else None
+    if data is None and plan is not None:
+        data = program.data.get(plan.data)
     if classes is None:
         classes = (data.source.classes() if data else None) or ()
     feeds = plan.feeds if plan else {}
@@ -49,21 +53,10 @@ def _input(graph: Graph, port: Port, field: str | None) -> InputCard:
 def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) -> OutputCard:
     type_ = graph.types[port.value]
     trained_on = plan.loss.from_logits if plan and plan.output == port.name else None
-    last = _last_layer(program, graph, port.value)
-    meaning = _ACTIVATED.get(last) if last else None
+    last = final_activation(program, graph, port.name)
+    meaning = _ACTIVATED[last.kind] if last else _PLAIN.get(trained_on, "values")
     return OutputCard(name=port.name, dtype=type_.dtype, shape=tuple(map(dim_text, type_.shape)),
-                      meaning=meaning or _PLAIN.get(trained_on, "values"))
-
-
-def _last_layer(program: Program, graph: Graph, value: str) -> str | None:
-    """The kind of the layer that makes a value, looked up through blocks."""
-    for node in graph.nodes:
-        if value in node.outputs:
-            if isinstance(node, CallNode):
-                inner = program.graphs[node.graph]
-                return _last_layer(program, inner, inner.outputs[node.outputs.index(value)].value)
-            return node.layer.kind if isinstance(node, LayerNode) else None
-    return None
+                      meaning=meaning)
 
 
 def _preparation(data: DataPlan | None) -> Preparation:
