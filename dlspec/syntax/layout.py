@@ -135,6 +135,8 @@ class _Matcher:
         self.stack.clear()
         self.surplus = 0
         self._report_unclosed(unclosed, place)
+        here = self.tokens[place].start
+        self.inserted.setdefault(place, []).append(Token("NEWLINE", "", here, here))
 
     def _is_open(self, opener: str) -> bool:
         """Whether such a bracket is open; ( and [ only within the innermost braces."""
@@ -163,7 +165,7 @@ class _Matcher:
         return start - line - len(stripped)
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
-        line_reported = -1
+        line_reported: int | None = None
         text = self.mistakes.source.text
         for opener in unclosed:
             token = self.tokens[opener]

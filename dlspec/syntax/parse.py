@@ -8,6 +8,7 @@ from dlspec.syntax.layout import arrange
 from dlspec.syntax.lexer import check_characters, read
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.parser import Parser
+from dlspec.syntax.recovery import recover
 from dlspec.syntax.tables import tables
 from dlspec.syntax.text import SIZE_LIMIT, too_large
 from dlspec.syntax.tree import Module
@@ -26,7 +27,10 @@ def parse(source: Source, report: Report) -> Module:
     mistakes = Mistakes(source, report)
     check_characters(text, mistakes)
     tokens = arrange(read(text, mistakes), mistakes)
-    return Parser(tokens, tables(), mistakes).run()
+    parser = Parser(tokens, tables(), mistakes)
+    while not parser.run():
+        recover(parser)
+    return parser.module
 
 
 def _size(text: str) -> int:

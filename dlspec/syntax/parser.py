@@ -12,7 +12,6 @@ from typing import Any
 from dlspec.source import Span
 from dlspec.syntax import tree
 from dlspec.syntax.actions import ACTIONS
-from dlspec.syntax.bodies import Bodies
 from dlspec.syntax.lexer import Token
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.tables import Tables
@@ -24,6 +23,9 @@ DEPTH_LIMIT = 256
 _WEIGHTS = {"unary": 4, "power": 4, "choice": 4, "binary": 1, "call": 1, "attribute": 1,
             "index": 1, "pipeline": 1, "list_of": 1, "tuple_of": 1, "repeat": 1, "loop": 1}
 
+# In a state that knows one of these, a statement or declaration may begin.
+LISTS = frozenset({"lines", "statement", "declarations", "declaration"})
+
 
 class Parser:
     """The stacks of one run over the tokens of one text."""
@@ -32,7 +34,6 @@ class Parser:
         self.tokens = tokens
         self.tables = tables
         self.mistakes = mistakes
-        self.bodies = Bodies(mistakes)
         self.position = 0
         self.states = [tables.start]
         self.values: list[Any] = []
@@ -42,16 +43,21 @@ class Parser:
                         ACTIONS[rule.action] if rule.action else None,
                         _WEIGHTS.get(rule.action or "", 0)) for rule in tables.rules]
 
-    def run(self) -> tree.Module:
-        """Parse all tokens; what cannot be parsed is reported and stands as an error node."""
-        while self.states[-1] != self.tables.end:
-            token = self.tokens[self.position]
-            if self.feed(token):
-                self.position += 1
-            elif self.states[-1] != self.tables.end:
-                self.mistakes.error("E0101", token.start, token.end, "something else was expected here")
-                return tree.Module((), "", Span(self.bodies.source, 0, 0))
+    def run(self) -> bool:
+        """Parse on until the end (True) or until a token does not fit (False)."""
+        while self.feed(self.tokens[self.position]):
+            self.position += 1
+        return self.states[-1] == self.tables.end
+
+    @property
+    def module(self) -> tree.Module:
+        """The tree, after the end."""
         return self.values[0]
+
+    @property
+    def token(self) -> Token:
+        """The token that is next."""
+        return self.tokens[self.position]
 
     def feed(self, token: Token) -> bool:
         """Reduce as far as a token allows and shift it; False where it does not fit."""
@@ -68,6 +74,48 @@ class Parser:
                 return True
             self._reduce(-1 - action, token)
 
+    def accepts(self, kind: str) -> bool:
+        """Whether a token of a kind would fit here, without taking it."""
+        actions, gotos, rules = self.tables.actions, self.tables.gotos, self._rules
+        states = self.states
+        kept = len(states)  # of the true stack; `above` stands on it
+        above: list[int] = []
+        while True:
+            action = actions[above[-1] if above else states[kept - 1]].get(kind)
+            if action is None or action >= 0:
+                return action is not None
+            origin, length, _, _ = rules[-1 - action]
+            taken = min(length, len(above))
+            if taken:
+                del above[-taken:]
+            kept -= length - taken
+            above.append(gotos[above[-1] if above else states[kept - 1]][origin])
+
+    def expected(self) -> list[str]:
+        """The kinds of all tokens that would fit here."""
+        return [kind for kind in self.tables.actions[self.states[-1]] if self.accepts(kind)]
+
+    def partial(self) -> int:
+        """Where in `values` the statement or declaration begins that is being read."""
+        gotos = self.tables.gotos
+        place = len(self.states) - 1
+        while not LISTS & gotos[self.states[place]].keys():
+            place -= 1
+        return place
+
+    def statement_start(self) -> int:
+        """The offset at which the statement or declaration begins that is being read."""
+        place = self.partial()
+        return self.extents[place][0] if place < len(self.extents) else self.token.start
+
+    def _too_deep(self, span: Span) -> None:
+        start = max(span.end - 1, span.start)
+        if not self.mistakes.is_silent(self.statement_start(), span.end):
+            self.mistakes.error("E0701", start, span.end, "this is nested too deeply, or a chain "
+                                "of too many operators",
+                                help="bind a name to a part of it, on a line of its own")
+        self.mistakes.silence(span.start)
+
     def _reduce(self, number: int, token: Token) -> None:
         origin, length, action, weight = self._rules[number]
         states = self.states
@@ -82,12 +130,12 @@ class Parser:
             del values[-length:], extents[-length:], depths[-length:], states[-length:]
         else:
             extent, children, depth = (token.start, token.start), [], 0
-        span = Span(self.bodies.source, *extent)
+        span = Span(self.mistakes.source, *extent)
         if depth > DEPTH_LIMIT:
             self._too_deep(span)
             value, depth = tree.ErrorExpr(span), 0
         else:
-            value = action(self.bodies, children, span)  # pyright: ignore
+            value = action(self.mistakes, children, span)  # pyright: ignore
         states.append(self.tables.gotos[states[-1]][origin])
         values.append(value)
         extents.append(extent)
