@@ -18,7 +18,11 @@ def resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
     if images.shape[-2:] == (height, width):
         return images
     return F.interpolate(
-        images, size=(height, width), mode="bilinear", align_corners=False, antialias=True
+        images,
+        size=(height, width),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
     )
 
 
@@ -33,7 +37,11 @@ def center_crop(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def random_crop(
-    images: torch.Tensor, height: int, width: int, padding: int, generator: torch.Generator
+    images: torch.Tensor,
+    height: int,
+    width: int,
+    padding: int,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """Pad [B, C, H, W] with zeros, then cut [B, C, height, width] out, each image elsewhere."""
     if padding > 0:
@@ -44,7 +52,9 @@ def random_crop(
         [[images.shape[-2] - height + 1], [images.shape[-1] - width + 1]],
         device=generator.device,
     )
-    chance = torch.rand(2, count, generator=generator, device=generator.device, dtype=torch.float64)
+    chance = torch.rand(
+        2, count, generator=generator, device=generator.device, dtype=torch.float64
+    )
     top, left = (chance * room).long().to(device, non_blocking=True)
     rows = top[:, None, None, None] + torch.arange(height, device=device)[:, None]
     columns = left[:, None, None, None] + torch.arange(width, device=device)
@@ -66,6 +76,10 @@ def normalize(
     images: torch.Tensor, mean: float | Sequence[float], std: float | Sequence[float]
 ) -> torch.Tensor:
     """Subtract the mean from [B, C, H, W] and divide by std, one number or one a channel."""
-    center = torch.tensor(mean, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
-    scale = torch.tensor(std, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
+    center = torch.tensor(mean, dtype=images.dtype, device=images.device).reshape(
+        -1, 1, 1
+    )
+    scale = torch.tensor(std, dtype=images.dtype, device=images.device).reshape(
+        -1, 1, 1
+    )
     return (images - center) / scale

@@ -38,15 +38,21 @@ def read_idx(path: str | Path) -> NDArray[Any]:
         dtype = np.dtype(types[kind])
         expected = math.prod(shape) * dtype.itemsize
         if expected > max(2**30, 200 * path.stat().st_size):
-            raise ValueError(f"{path}: its header promises {expected} bytes, more than it holds")
+            raise ValueError(
+                f"{path}: its header promises {expected} bytes, more than it holds"
+            )
         data = file.read(expected + 1)
     if len(data) != expected:
         found = f"{len(data)}" if len(data) < expected else "more"
-        raise ValueError(f"{path}: its header promises {expected} bytes of data, it holds {found}")
+        raise ValueError(
+            f"{path}: its header promises {expected} bytes of data, it holds {found}"
+        )
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def read_mnist(root: str | Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def read_mnist(
+    root: str | Path,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The four arrays of a folder in MNIST's layout, by `read_idx`, gzipped or not.
 
     Gives training images [N, H, W] and labels [N], then test images and labels.
@@ -58,6 +64,8 @@ def read_mnist(root: str | Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[An
             spellings = (name, f"{name}.gz", name.replace("-idx", ".idx"))
             found = [path for s in spellings if (path := Path(root) / s).is_file()]
             if not found:
-                raise FileNotFoundError(f"{Path(root) / name}: no such file, nor {name}.gz")
+                raise FileNotFoundError(
+                    f"{Path(root) / name}: no such file, nor {name}.gz"
+                )
             arrays.append(read_idx(found[0]))
     return arrays[0], arrays[1], arrays[2], arrays[3]

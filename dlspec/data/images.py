@@ -27,8 +27,21 @@ def list_images(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     ending are passed over.
     Raises ValueError where there is no class folder, an empty one, or a folder in one.
     """
-    endings = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
-    classes = sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".")
+    endings = {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".pgm",
+        ".ppm",
+    }
+    classes = sorted(
+        e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != "."
+    )
     if not classes:
         raise ValueError(f"{folder}: holds no class folders")
     paths: list[Path] = []
@@ -36,8 +49,12 @@ def list_images(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     for label, name in enumerate(classes):
         entries = [e for e in os.scandir(folder / name) if e.name[0] != "."]
         if any(entry.is_dir() for entry in entries):
-            raise ValueError(f"{folder / name}: a class folder holds images alone, not folders")
-        names = sorted(e.name for e in entries if Path(e.name).suffix.lower() in endings)
+            raise ValueError(
+                f"{folder / name}: a class folder holds images alone, not folders"
+            )
+        names = sorted(
+            e.name for e in entries if Path(e.name).suffix.lower() in endings
+        )
         if not names:
             raise ValueError(f"{folder / name}: holds no images")
         paths += [folder / name / file for file in names]
@@ -89,7 +106,9 @@ def read_image(path: Path, grey: bool, steps: ImageSteps) -> NDArray[np.uint8]:
     """
     with open_image(path) as image:
         if image.mode == "F":
-            raise ValueError(f"{path}: has floating-point pixels; 8 and 16 bits can be read")
+            raise ValueError(
+                f"{path}: has floating-point pixels; 8 and 16 bits can be read"
+            )
         try:
             if image.mode.startswith("I"):
                 deep = np.asarray(image).astype(np.int64).clip(0, 65535)
@@ -98,7 +117,9 @@ def read_image(path: Path, grey: bool, steps: ImageSteps) -> NDArray[np.uint8]:
                 picture = image
             picture = picture.convert("L" if grey else "RGB")
         except Exception as error:  # as in `open_image`
-            raise ValueError(f"{path}: an image that is cut short or corrupt") from error
+            raise ValueError(
+                f"{path}: an image that is cut short or corrupt"
+            ) from error
     for step, height, width in steps:
         if step == "resize":
             picture = picture.resize((width, height), Image.Resampling.BILINEAR)

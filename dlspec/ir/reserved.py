@@ -29,13 +29,17 @@ _register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict _slow
 _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl
 """.split())
 
+_ARCHIVE = ("allow_pickle", "file")
+"""What `numpy.savez`, with which training programs save weights, keeps for itself."""
+
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 def usable_path(name: str) -> bool:
     """Whether a node may be called that: an ASCII identifier that nothing else has taken."""
     return (_PATH.fullmatch(name) is not None and not iskeyword(name)
-            and not name.startswith("__") and name not in MODULE_MEMBERS)
+            and not name.startswith("__") and name not in MODULE_MEMBERS
+            and name not in _ARCHIVE)
 
 
 def path_for(name: str) -> str:

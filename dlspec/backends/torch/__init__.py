@@ -5,5 +5,6 @@ from __future__ import annotations
 from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.loading import load_module
 from dlspec.backends.torch.module import emit_module
+from dlspec.backends.torch.script import companions, emit
 
-__all__ = ["BackendProblem", "emit_module", "load_module"]
+__all__ = ["BackendProblem", "companions", "emit", "emit_module", "load_module"]

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from math import prod
 
 from dlspec.backends.torch.docstrings import docstring
 from dlspec.backends.torch.families import Family, families
+from dlspec.backends.torch.imports import KNOWN, import_lines, used_names
 from dlspec.backends.torch.methods import methods
 from dlspec.backends.torch.printer import WIDTH, statement
 from dlspec.backends.torch.steps import layer_form, with_logits
 from dlspec.ir.graph import Graph, LayerNode, Program
 from dlspec.ir.walk import walk, weight_shapes
-
-IMPORTS = {
-    "math": "import math",
-    "torch": "import torch",
-    "F": "import torch.nn.functional as F",
-    "Tensor": "from torch import Tensor",
-    "nn": "from torch import nn",
-}
-"""What the classes of a model may use, and how it is imported."""
 
 
 def emit_module(program: Program, model_key: str) -> str:
@@ -30,50 +20,37 @@ def emit_module(program: Program, model_key: str) -> str:
     model_key: the key of a graph in `program.graphs`.
     Raises BackendProblem where PyTorch cannot express a layer or a name.
     """
-    classes = "\n\n\n".join(module_classes(program, model_key))
-    return f"{imports(classes)}\n\n\n{classes}\n"
+    classes = "\n\n\n".join(module_classes(program, model_key).values())
+    used = used_names(classes)
+    lines = import_lines(one for name, one in KNOWN.items() if name in used)
+    return "\n".join([*lines, "", "", classes, ""])
 
 
-def class_of(program: Program, model_key: str) -> str:
-    """The name of the model's class in the emitted source."""
-    return families(program, model_key, _defined(definitions(program, model_key)))[model_key].name
+def module_classes(program: Program, model_key: str, taken: tuple[str, ...] = ()
+                   ) -> dict[str, str]:
+    """The sources of the classes and functions that a model needs, by name, its own class last.
 
-
-def module_classes(program: Program, model_key: str) -> list[str]:
-    """The sources of the classes and functions that a model needs, its own class last."""
-    helpers = definitions(program, model_key)
-    found = families(program, model_key, _defined(helpers))
+    taken: names that a class cannot have.
+    """
+    written = definitions(program, model_key)
+    found = families(program, model_key, (*taken, *written))
     peeled = with_logits(program, program.graphs[model_key])
-    written: dict[str, str] = {}
     for key, family in found.items():
         if family.name not in written:
             peel = any(graph.key in peeled for graph in family.graphs)
             written[family.name] = _class(program, family, top=key == model_key, peel=peel)
-    return [*helpers, *written.values()]
+    return written
 
 
-def definitions(program: Program, model_key: str) -> list[str]:
-    """The helper classes and functions that layers bring, each once."""
-    found: dict[str, None] = {}
+def definitions(program: Program, model_key: str) -> dict[str, str]:
+    """The helper classes and functions that layers bring, by name."""
+    found: dict[str, str] = {}
     for _, graph, node in walk(program, program.graphs[model_key]):
         if isinstance(node, LayerNode):
-            found.update(dict.fromkeys(d.strip() for d in layer_form(graph, node).definitions))
-    return list(found)
-
-
-def imports(code: str, known: dict[str, str] = IMPORTS) -> str:
-    """The import lines that code needs, in isort's order."""
-    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    lines = [line for name, line in known.items() if name in used]
-    if {"Tensor", "nn"} <= used:
-        lines = [line for line in lines if not line.startswith("from torch import")]
-        lines.append("from torch import Tensor, nn")
-    return "\n".join(lines)
-
-
-def _defined(sources: list[str]) -> tuple[str, ...]:
-    return tuple(match[1] for source in sources
-                 for match in re.finditer(r"^(?:class|def) (\w+)", source, re.MULTILINE))
+            for source in layer_form(graph, node).definitions:
+                name = source.split("(", 1)[0].split()[-1]
+                found.setdefault(name, source.strip())
+    return found
 
 
 def _class(program: Program, family: Family, *, top: bool, peel: bool) -> str:

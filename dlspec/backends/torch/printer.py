@@ -68,7 +68,7 @@ def statement(head: str, expression: str, indent: int, comment: str = "") -> lis
 
 
 def _broken(expression: str, indent: int, used: int) -> list[str] | None:
-    """A call, tuple or list with an element a line; None for what has no such brackets.
+    """A call, tuple, list or dict with an element a line; None for what has no such brackets.
 
     The first line comes without its indentation. used: the width of what stands before it.
     """
@@ -78,19 +78,22 @@ def _broken(expression: str, indent: int, used: int) -> list[str] | None:
         opening = _piece(expression, 0, node.func.end_col_offset) + "("
     elif isinstance(node, ast.Tuple | ast.List) and node.elts:
         elements, opening = list(node.elts), expression[0]
+    elif isinstance(node, ast.Dict) and node.values:
+        pairs = zip(node.keys, node.values, strict=True)
+        texts = [_piece(expression, k.col_offset, v.end_col_offset) for k, v in pairs if k]
+        return ["{", *(f"{' ' * indent}    {text}," for text in texts), " " * indent + "}"]
     else:
         return None
     pad = " " * indent
-    lines = [opening]
-    for element in elements:
-        text = _piece(expression, element.col_offset, element.end_col_offset)
-        lines += _element(text, indent + 4)
-    lines.append(pad + expression[-1])
     if used and indent + used + len(opening) > WIDTH >= indent + 4 + len(opening):
         inner = _broken(expression, indent + 4, 0)
         assert inner is not None
         return ["(", f"{pad}    {inner[0]}", *inner[1:], f"{pad})"]
-    return lines
+    lines = [opening]
+    for element in elements:
+        lines += _element(_piece(expression, element.col_offset, element.end_col_offset),
+                          indent + 4)
+    return [*lines, pad + expression[-1]]
 
 
 def _piece(expression: str, start: int, end: int | None) -> str:

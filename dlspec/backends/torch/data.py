@@ -1,0 +1,257 @@
+"""The part of a training program that reads the data, divides it and prepares batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dlspec.backends.torch.borrowed import Borrowed, borrow
+from dlspec.backends.torch.docstrings import docstring
+from dlspec.backends.torch.printer import literal, quoted, statement
+from dlspec.ir.data import (
+    AnyTransform,
+    CenterCrop,
+    DataPlan,
+    Digits,
+    Idx,
+    ImageFolder,
+    Mnist,
+    Normalize,
+    Npz,
+    RandomCrop,
+    RandomFlip,
+    Resize,
+)
+from dlspec.ir.datacheck import training_order
+from dlspec.ir.forms import Argument, Call
+
+
+class DataPart(NamedTuple):
+    """Code in pieces, each a definition.
+
+    splits:   names of the splits that there are in every case.
+    possible: names of those that only the files decide on.
+    rooted:   whether files are read, so that `--data-root` has a meaning.
+    """
+
+    borrowed: tuple[Borrowed, ...]
+    pieces: tuple[str, ...]
+    splits: tuple[str, ...]
+    possible: tuple[str, ...]
+    rooted: bool
+
+
+class Reading(NamedTuple):
+    """How a source is read: lines that leave arrays in `data`, and its own test in `test_data`.
+
+    counted: a field by which examples are counted.
+    """
+
+    lines: list[str]
+    borrowed: tuple[Borrowed, ...] = ()
+    says: str = ""
+    own_test: bool = False
+    rooted: bool = True
+    counted: str = "label"
+
+
+def data_part(plan: DataPlan, fields: tuple[str, ...]) -> DataPart:
+    """The code for a data set.
+
+    fields: the fields of the data that training uses.
+    """
+    transform, steps = plan.transform, ()
+    if isinstance(plan.source, ImageFolder):
+        steps = _leading(transform)
+        transform = transform[len(steps) :]
+    done = plan.model_copy(update={"transform": transform})
+    borrowed, prepare = _prepare(done, fields)
+    if isinstance(plan.source, ImageFolder):
+        return _folder_part(plan, plan.source, steps, borrowed, prepare)
+    reading = _reading(plan, fields)
+    shares = (plan.validation, 0.0 if reading.own_test else plan.test)
+    splits = ("train", *(name for name, share in zip(("validation", "test"), shares, strict=True)
+                         if share > 0 or (name == "test" and reading.own_test)))
+    if any(shares):
+        borrowed = (borrow("data/splits.py", "split_indices"), *borrowed)
+    load = _load(plan, reading, shares, splits)
+    return DataPart((*reading.borrowed, *borrowed), (*load, prepare), splits, (), reading.rooted)
+
+
+def _load(plan: DataPlan, reading: Reading, shares: tuple[float, float], splits: tuple[str, ...]
+          ) -> tuple[str, ...]:
+    """`load_data`, and how it makes tensors of arrays."""
+    head = "def load_data(root: Path)" if reading.rooted else "def load_data()"
+    lines = [f"{head} -> dict[str, Batch]:", *docstring(reading.says, 4), *reading.lines]
+    chosen = {name: "tensors(data)" for name in splits}
+    if any(shares):
+        written = ", ".join(literal(value) for value in (*shares, plan.seed))
+        names = [name if share > 0 else "_" for name, share in zip(
+            ("train", "validation", "test"), (1, *shares), strict=True)]
+        lines += statement(f"{', '.join(names)} = ",
+                           f"split_indices(len(data[{quoted(reading.counted)}]), {written})", 4)
+        chosen = {name: f"tensors(data, {name})" for name in splits}
+    if reading.own_test:
+        chosen["test"] = "tensors(test_data)"
+    inner = ", ".join(f"{quoted(name)}: {text}" for name, text in chosen.items())
+    load = "\n".join([*lines, *statement("return ", "{" + inner + "}", 4)])
+    return _tensors(chosen.values()), load
+
+
+def _tensors(calls: Iterable[str]) -> str:
+    whole = "tensors(data)" in calls or "tensors(test_data)" in calls
+    parts = any(", " in call for call in calls)
+    every = "    return {name: torch.from_numpy(array) for name, array in data.items()}"
+    some = "{name: torch.from_numpy(array[numbers]) for name, array in data.items()}"
+    arrays = "data: dict[str, NDArray[Any]]"
+    if not parts:
+        return f'''def tensors({arrays}) -> Batch:
+    """The examples as tensors."""
+{every}'''
+    if not whole:
+        return f'''def tensors({arrays}, numbers: NDArray[Any]) -> Batch:
+    """The examples with these numbers as tensors."""
+    return {some}'''
+    return f'''def tensors({arrays}, numbers: NDArray[Any] | None = None) -> Batch:
+    """The examples as tensors: those with these numbers, or all."""
+    if numbers is not None:
+        data = {{name: array[numbers] for name, array in data.items()}}
+{every}'''
+
+
+def _reading(plan: DataPlan, fields: tuple[str, ...]) -> Reading:
+    match plan.source:
+        case Digits():
+            return Reading(
+                ['    with np.load(Path(__file__).with_name("digits.npz")) as arrays:',
+                 '        label = arrays["label"].astype(np.int64)',
+                 '        data = {"image": arrays["image"], "label": label}'],
+                says="The 1,797 scans of `digits.npz`, uint8 [1, 8, 8], and their labels.",
+                rooted=False)
+        case Mnist(root=root):
+            return Reading(
+                [*statement("images, labels, test_images, test_labels = ",
+                            f"read_mnist(root / {quoted(root)})", 4),
+                 *_labelled("data", "images", "labels"),
+                 *_labelled("test_data", "test_images", "test_labels")],
+                (borrow("data/files.py", "read_mnist"),),
+                "The images of MNIST, uint8 [1, 28, 28], and their labels.", own_test=True)
+        case Idx(images=images, labels=labels):
+            return Reading(
+                [*statement("images = ", f"read_idx(root / {quoted(images)})", 4),
+                 *statement("labels = ", f"read_idx(root / {quoted(labels)})", 4),
+                 "    if images.ndim == 3:", "        images = images[:, None]",
+                 '    data = {"image": images, "label": labels.astype(np.int64)}'],
+                (borrow("data/files.py", "read_idx"),),
+                "The images of a file, uint8 [channels, height, width], and their labels.")
+        case Npz(path=path):
+            inner = ", ".join(f"{quoted(name)}: plain(arrays[{quoted(name)}])" for name in fields)
+            return Reading(
+                [*statement("path = ", f"root / {quoted(path)}", 4),
+                 "    with np.load(path) as arrays:",
+                 *statement("data = ", "{" + inner + "}", 8)],
+                (borrow("data/carried.py", "plain"),),
+                "The arrays of a file by name, examples along axis 0.", counted=fields[0])
+        case _:
+            raise AssertionError(plan.source.kind)
+
+
+def _labelled(name: str, images: str, labels: str) -> list[str]:
+    inner = f'{{"image": {images}[:, None], "label": {labels}.astype(np.int64)}}'
+    return statement(f"{name} = ", inner, 4)
+
+
+def _leading(transform: tuple[AnyTransform, ...]) -> tuple[AnyTransform, ...]:
+    """The transforms at the beginning that are done when image files are read."""
+    for place, stage in enumerate(transform):
+        if not isinstance(stage, Resize | CenterCrop):
+            return transform[:place]
+    return transform
+
+
+def _folder_part(plan: DataPlan, source: ImageFolder, steps: tuple[AnyTransform, ...],
+                 borrowed: tuple[Borrowed, ...], prepare: str) -> DataPart:
+    """Image folders may have splits of their own, which only the files tell."""
+    done = tuple(("resize" if isinstance(step, Resize) else "center_crop", *_pair(step))
+                 for step in steps)
+    arguments = ", ".join(literal(value) for value in (plan.validation, plan.test, plan.seed))
+    head = ["def load_data(root: Path) -> dict[str, Batch]:",
+            *docstring("The images of the class folders, uint8, and their labels, in splits.", 4)]
+    lines = [*statement("folder = ", f"root / {quoted(source.path)}", 4),
+             *statement("steps = ", literal(done), 4),
+             *statement("splits = ", f"read_folder(folder, steps, {arguments})", 4),
+             "    return {name: tensors(data) for name, data in splits.items()}"]
+    folder = borrow("data/carried.py", "read_folder")
+    parts = (borrow("data/images.py", "list_images", "read_images"),
+             borrow("data/splits.py", "split_indices"), folder)
+    certain = ("train", *(name for name, share in (
+        ("validation", plan.validation), ("test", plan.test)) if share > 0))
+    possible = tuple(name for name in ("validation", "test") if name not in certain)
+    return DataPart((*parts, *borrowed), ("\n".join([*head, *lines]), prepare), certain,
+                    possible, True)
+
+
+def _prepare(plan: DataPlan, fields: tuple[str, ...]) -> tuple[tuple[Borrowed, ...], str]:
+    """`prepare_batch`, which gathers a batch and makes it what the model takes."""
+    order = training_order(plan) if "image" in fields else ()
+    augments = any(stage.random for stage in order)
+    functions = dict.fromkeys(_FUNCTIONS[type(stage)] for stage in order)
+    borrowed = (borrow("data/batches.py", *functions),) if functions else ()
+    generator = ", generator: torch.Generator | None = None" if augments else ""
+    head = f"def prepare_batch(data: Batch, numbers: Tensor{generator}) -> Batch:"
+    if augments:
+        lines = ["def prepare_batch(",
+                 "    data: Batch, numbers: Tensor, generator: torch.Generator | None = None",
+                 ") -> Batch:",
+                 *docstring("The examples with these numbers as the model takes them, augmented "
+                            "with a generator.", 4)]
+    else:
+        lines = [head, *docstring("The examples with these numbers as the model takes them.", 4)]
+    gathered = "{name: values[numbers] for name, values in data.items()}"
+    if "image" not in fields:
+        return borrowed, "\n".join([*lines, f"    return {gathered}"])
+    lines += [f"    batch = {gathered}", '    image = batch["image"]']
+    if isinstance(plan.source, Npz):
+        lines += ["    if image.dtype == torch.uint8:", "        image = image.float() / 255"]
+    else:
+        lines[-1] = '    image = batch["image"].float() / 255'
+    for stage in order:
+        if stage.random:
+            lines.append("    if generator is not None:")
+        lines += statement("image = ", _stage(stage), 8 if stage.random else 4)
+    return borrowed, "\n".join([*lines, '    return {**batch, "image": image}'])
+
+
+_FUNCTIONS = {Resize: "resize", CenterCrop: "center_crop", RandomCrop: "random_crop",
+              RandomFlip: "random_flip", Normalize: "normalize"}
+
+
+def _stage(stage: AnyTransform) -> str:
+    arguments: tuple[Argument, ...]
+    match stage:
+        case RandomCrop():
+            arguments = (*_pair(stage), stage.padding)
+        case RandomFlip():
+            arguments = (stage.probability,)
+        case Normalize():
+            arguments = (stage.mean, stage.std)
+        case _:
+            arguments = _pair(stage)
+    written = ", ".join(["image", *(literal(value) for value in arguments),
+                         *(["generator"] if stage.random else [])])
+    return f"{_FUNCTIONS[type(stage)]}({written})"
+
+
+def _pair(stage: AnyTransform) -> tuple[int, int]:
+    assert isinstance(stage, Resize | CenterCrop | RandomCrop)
+    return stage.size if isinstance(stage.size, tuple) else (stage.size, stage.size)
+
+
+def companion_files(plan: DataPlan) -> dict[str, bytes]:
+    """The files that a program needs beside it, by name."""
+    if not isinstance(plan.source, Digits):
+        return {}
+    from importlib import resources
+
+    file = resources.files("dlspec.data") / "bundled" / "digits.npz"
+    return {"digits.npz": file.read_bytes()}
