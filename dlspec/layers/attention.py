@@ -15,10 +15,32 @@ from dlspec.ir.types import TensorType
 from dlspec.layers.batch import integers, scalar
 from dlspec.layers.shapes import fixed, needs_float
 
-_CAUSAL_MASK = '''def causal_mask(x):
-    """True where a position of [batch, length, features] would look at a later one."""
-    length = x.shape[1]
-    return torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+_SELF_ATTENTION = '''class SelfAttention(nn.MultiheadAttention):
+    """Every position of a sequence looks at every other."""
+
+    def forward(self, x):
+        return super().forward(x, x, x, need_weights=False)[0]
+'''
+
+_CAUSAL_SELF_ATTENTION = '''class CausalSelfAttention(nn.MultiheadAttention):
+    """Every position of a sequence looks at itself and the earlier ones."""
+
+    def forward(self, x):
+        length = x.shape[1]
+        later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+        return super().forward(
+            x, x, x, attn_mask=later, is_causal=True, need_weights=False
+        )[0]
+'''
+
+_CAUSAL_ATTENTION = '''class CausalAttention(nn.MultiheadAttention):
+    """Every query looks at the keys up to its own position."""
+
+    def forward(self, query, key, value):
+        length = query.shape[1]
+        later = torch.ones(length, length, dtype=torch.bool, device=query.device)
+        mask = {"attn_mask": later.triu(1), "is_causal": True}
+        return super().forward(query, key, value, need_weights=False, **mask)[0]
 '''
 
 
@@ -108,13 +130,16 @@ class Attention(Layer):
             chosen["kdim"] = key
         if value != width:
             chosen["vdim"] = value
-        call = Call("nn.MultiheadAttention", (width, self.heads), chosen | {"batch_first": True})
-        operands = "{0}, {1}, {2}" if len(inputs) == 3 else "{0}, {0}, {0}"
-        if not self.causal:
-            return TorchForm(call, f"{{m}}({operands}, need_weights=False)[0]")
-        mask = "attn_mask=causal_mask({0}), is_causal=True"
-        return TorchForm(call, f"{{m}}({operands}, {mask}, need_weights=False)[0]",
-                         definitions=(_CAUSAL_MASK,))
+        arguments = (width, self.heads), chosen | {"batch_first": True}
+        if len(inputs) == 1:
+            name, source = ("CausalSelfAttention", _CAUSAL_SELF_ATTENTION) if self.causal \
+                else ("SelfAttention", _SELF_ATTENTION)
+            return TorchForm(Call(name, *arguments), definitions=(source,))
+        if self.causal:
+            return TorchForm(Call("CausalAttention", *arguments), "{m}({0}, {1}, {2})",
+                             definitions=(_CAUSAL_ATTENTION,))
+        return TorchForm(Call("nn.MultiheadAttention", *arguments),
+                         "{m}({0}, {1}, {2}, need_weights=False)[0]")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         """Projections, scaled scores, mask, softmax, weighted values, projection back."""

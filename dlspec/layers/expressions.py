@@ -10,8 +10,15 @@ def called(function: str, *operands: str, **arguments: Argument) -> str:
 
     operands are expressions and stand as they are; arguments are values.
     """
-    written = [f"{name}={argument!r}" for name, argument in arguments.items()]
+    written = [f"{name}={_written(argument)}" for name, argument in arguments.items()]
     return f"{function}({', '.join([*operands, *written])})"
+
+
+def _written(argument: Argument) -> str:
+    """`repr`, with the double quotes of the formatters where nothing stands against them."""
+    text = repr(argument)
+    plain = isinstance(argument, str) and argument.isidentifier()
+    return f'"{argument}"' if plain else text
 
 
 def short(values: tuple[int, ...]) -> int | tuple[int, ...]:
