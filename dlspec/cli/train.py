@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlspec.cli.exits import SPEC, EnvironmentFault, SpecFault, system_message
-from dlspec.cli.loading import compiled, format_option, program, report, set_option
+from dlspec.cli.exits import (
+    ENVIRONMENT,
+    SPEC,
+    USAGE,
+    EnvironmentFault,
+    SpecFault,
+    system_message,
+)
+from dlspec.cli.loading import compiled, format_option, report, set_option
 from dlspec.cli.terminal import message, result
 
 if TYPE_CHECKING:
+    from dlspec.data import DataProblem
     from dlspec.ir.graph import Program
     from dlspec.ir.training import TrainPlan
+    from dlspec.pipeline import Compiled
     from dlspec.training.settings import Run, TrainOptions
 
 
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="The model to train, where the spec trains several.")
 @click.option("--checkpoint-every", type=click.FloatRange(0), metavar="SECONDS",
               help="Time between checkpoints; unless told, saving takes at most 5% of the time.")
+@click.option("--no-rewrites", is_flag=True,
+              help="Compute as the spec says it, not in faster ways with the same values.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @set_option
 @format_option("text", "json")
@@ -47,12 +58,21 @@ def command(file: str | None, resume: str | None, out: str | None, seed: int | N
     assert file is not None
     if seed is not None:
         settings = (*settings, ("train.seed", str(seed)))
-    made = program(file, settings, format)
+    spec = compiled(file, settings)
+    report(spec.diagnostics, format)
+    if spec.program is None:
+        return SPEC
+    made = spec.program
     plan = _chosen_plan(made, model, file)
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
     root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
     options = _options(folder, rest, root, rest["data"])
-    return _carry_out(made, plan, options._replace(text=_resolved(file, settings, made)), format)
+    return _carry_out(made, plan, options._replace(text=_resolved(spec)), format)
+
+
+def _resolved(spec: Compiled) -> str | None:
+    """The spec with all defaults and overrides written out; a program in JSON has no text."""
+    return spec.resolved() if spec.source is not None and spec.source.text else None
 
 
 def _resumed(folder: Path, rest: dict[str, Any]) -> tuple[Program, TrainPlan, TrainOptions]:
@@ -82,7 +102,8 @@ def _options(
 
     return TrainOptions(
         folder, device=chosen_device(rest["gpu"], rest["device"]), data_root=root, data=data,
-        checkpoint_every=rest["checkpoint_every"], show="nothing" if rest["quiet"] else "auto")
+        checkpoint_every=rest["checkpoint_every"], rewrites=not rest["no_rewrites"],
+        show="nothing" if rest["quiet"] else "auto")
 
 
 def chosen_device(gpu: bool, device: str | None) -> str:
@@ -133,12 +154,12 @@ def _carry_out(
     return _tell(run, format)
 
 
-def told(problem: Any) -> click.ClickException:
+def told(problem: DataProblem) -> click.ClickException:
     """A problem with data as the command line says it."""
     text = f"{problem.message}; {problem.help}" if problem.help else problem.message
-    fault = SpecFault(f"{problem.code}: {text}" if problem.code else text)
-    fault.exit_code = problem.exit_code
-    return fault
+    text = f"{problem.code}: {text}" if problem.code else text
+    faults = {SPEC: SpecFault, USAGE: click.UsageError, ENVIRONMENT: EnvironmentFault}
+    return faults[problem.exit_code](text)
 
 
 def _tell(run: Run, format: str) -> int:
@@ -166,7 +187,3 @@ def tell_requires(held: tuple[Any, ...]) -> None:
     """Each `require` and whether it holds; broken promises go to standard error."""
     for one in held:
         (result if one.holds else message)(f"{one}" if one.holds else f"Error: {one}")
-
-
-def _resolved(file: str, settings: tuple[tuple[str, str], ...], program: Program) -> str | None:
-    return None

@@ -94,11 +94,14 @@ class RunFolder:
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_durably(self.metrics, text.encode())
 
-    def write_best(self, model: torch.nn.Module, facts: dict[str, str]) -> None:
-        """Write the weights as best.safetensors, `facts` in its metadata."""
+    def write_best(self, model: torch.nn.Module, facts: dict[str, Any]) -> None:
+        """Write the weights as best.safetensors, `facts` as JSON in its metadata.
+
+        Under one key: safetensors writes several in an order that changes.
+        """
         tensors = {name: tensor.detach().to("cpu", copy=True).contiguous()
                    for name, tensor in model.state_dict().items()}
-        write_durably(self.best, save(tensors, metadata=facts))
+        write_durably(self.best, save(tensors, metadata={"dlspec": json.dumps(facts)}))
 
     def read_best(self) -> dict[str, torch.Tensor]:
         """The best weights by name. Raises MachineProblem where there are none, SpecProblem

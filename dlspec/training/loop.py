@@ -232,8 +232,8 @@ def _keep_best(training: Training, entry: dict[str, Any]) -> None:
         if best is not None and (figure <= best if better else figure >= best):
             return
         training.state.best = figure
-    metadata = {"spec_sha256": training.facts["spec_sha256"], "epoch": str(entry["epoch"])}
-    training.folder.write_best(training.state.model, metadata)
+    training.folder.write_best(training.state.model, {
+        "spec_sha256": training.facts["spec_sha256"], "epoch": entry["epoch"]})
 
 
 def _checkpoint_due(training: Training, clock: _Clock) -> bool:

@@ -22,7 +22,7 @@ def explain(model: nn.Module, objective: Objective, batch: Batch) -> str:
     for name, field in batch.items():
         if not _finite(field):
             return f"the data's field `{name}` holds a value that is not finite"
-    for name, weight in (*model.named_parameters(), *model.named_buffers()):
+    for name, weight in model.named_parameters():
         if not _finite(weight):
             return f"the weight `{name}` stopped being finite in the update before"
     return _first_layer(model, objective, batch)

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
+from dlspec.ir.graph import Program
 from dlspec.ir.training import TopK, TrainPlan
+from dlspec.layers.final import trains_on_logits
 from dlspec.training import metrics
 
 Batch = dict[str, torch.Tensor]
@@ -43,7 +44,8 @@ class Objective:
         graph = program.graphs[plan.model]
         self.plan = plan
         self.inputs = tuple(plan.feeds[port.name] for port in graph.inputs)
-        self.absorbed = _absorbed(program, graph, plan)
+        on_logits = trains_on_logits(program, graph, plan.output, plan.loss)
+        self.absorbed = plan.loss.from_logits if on_logits else None
         call = plan.loss.torch()
         self._loss = partial(_LOSSES[call.function], *call.args, **call.kwargs)
         self.names = ("loss", *(metric.kind_name() for metric in plan.metrics))
@@ -98,24 +100,3 @@ class Objective:
 def sum_type(device: torch.device) -> torch.dtype:
     """The element type in which figures are summed: Apple's GPUs have no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
-
-
-def _absorbed(program: Program, graph: Graph, plan: TrainPlan) -> str | None:
-    """The final activation that the loss computes itself, where the model ends in it."""
-    wanted = plan.loss.from_logits
-    value = next((port.value for port in graph.outputs if port.name == plan.output), None)
-    return wanted if wanted is not None and _final_layer(program, graph, value) == wanted else None
-
-
-def _final_layer(program: Program, graph: Graph, value: str | None) -> str | None:
-    """The kind of the layer that makes a value, inside the block where a block makes it."""
-    for node in graph.nodes:
-        if value not in node.outputs:
-            continue
-        if isinstance(node, LayerNode):
-            return node.layer.kind
-        if isinstance(node, CallNode):
-            inner = program.graphs[node.graph]
-            port = inner.outputs[node.outputs.index(value)]
-            return _final_layer(program, inner, port.value)
-    return None

@@ -8,17 +8,20 @@ import math
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlspec import __version__
+from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
-from dlspec.passes.fit import problems
+from dlspec.passes.fit import problems, target_field
+from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.checkpoint import Found, newest_checkpoint, set_aside
 from dlspec.training.device import (
     Numerics,
@@ -95,10 +98,13 @@ def prepare_training(
     """Everything that `train` does before the first step. Raises as `train` does."""
     device = choose_device(options.device)
     dataset = load(program.data[plan.data], options.data_root, options.data)
-    objective = Objective(program, plan)
+    facts = run_facts(program, plan, options, dataset)
+    plan = with_target(plan, dataset)
     check_data(program, plan, dataset)
+    objective = Objective(program, plan)
+    rewritten = rewrite(program) if options.rewrites else Rewritten(program, ())
     torch.manual_seed(plan.seed)
-    model = build() if build is not None else build_model(program, plan)
+    model = build() if build is not None else build_model(rewritten.program, plan)
     numerics = choose_numerics(device, plan.precision, model, options.channels_last)
     model = place(model, numerics)
     state = State(
@@ -113,17 +119,29 @@ def prepare_training(
         prepare_batch=for_training, prepare_for_evaluation=for_evaluation, objective=objective,
         numerics=numerics, state=state, folder=RunFolder(options.folder),
         steps=total_steps(plan, per_epoch), steps_per_epoch=per_epoch,
-        facts=run_facts(program, plan, options, dataset, numerics), checked=device.type == "cpu")
-    training.notes += [*dataset.notes, _introduction(training)]
+        facts={**facts, "machine": machine_facts(numerics),
+               "examples": _examples_facts(dataset, plan.target)},
+        checked=device.type == "cpu")
+    training.notes += [*dataset.notes, *rewritten.notes, _introduction(training)]
     _open_folder(training, program)
     return training
 
 
 def build_model(program: Program, plan: TrainPlan) -> nn.Module:
-    """The module that `dlspec compile` prints, loaded in memory."""
-    from dlspec.backends.torch import load_module
+    """The module that `dlspec compile` prints, loaded in memory.
 
-    return load_module(program, plan.model)
+    Raises SpecProblem where PyTorch cannot express a layer.
+    """
+    try:
+        return load_module(emit_module(program, plan.model))()
+    except BackendProblem as problem:
+        raise SpecProblem(str(problem)) from problem
+
+
+def with_target(plan: TrainPlan, dataset: Dataset) -> TrainPlan:
+    """The plan with the field that the loss compares, known once the files have been read."""
+    found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
+    return plan if plan.target in dataset.fields else plan.model_copy(update={"target": found})
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
@@ -154,25 +172,21 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
 
 
 def run_facts(
-    program: Program, plan: TrainPlan, options: TrainOptions, dataset: Dataset,
-    numerics: Numerics,
+    program: Program, plan: TrainPlan, options: TrainOptions, dataset: Dataset
 ) -> dict[str, Any]:
-    """What run.json says from the beginning."""
+    """What run.json says of a run from the beginning, beside the machine and the examples."""
     return {
         "dlspec": __version__, "python": platform.python_version(),
-        "system": platform.platform(), "machine": machine_facts(numerics),
+        "system": platform.platform(),
         "spec_sha256": spec_hash(program), "model": program.graphs[plan.model].name,
         "data": {"name": plan.data, "root": str(options.data_root.resolve()),
                  "source": _absolute(options.data)},
-        "examples": _examples_facts(dataset, plan.target),
         "settings": plan.model_dump(mode="json"), "classes": dataset.classes, "finished": False,
     }
 
 
 def _absolute(replacement: str | None) -> str | None:
     """`--data mnist:PATH` as it reads from any folder."""
-    from pathlib import Path
-
     if replacement is None or ":" not in replacement:
         return replacement
     kind, _, paths = replacement.partition(":")

@@ -15,7 +15,7 @@ from dlspec.training.device import choose_device, choose_numerics
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.folder import RunFolder, spec_hash
 from dlspec.training.objective import Objective
-from dlspec.training.preparing import build_model, check_data, place
+from dlspec.training.preparing import build_model, check_data, place, with_target
 from dlspec.training.problems import SpecProblem
 from dlspec.training.settings import Evaluation
 
@@ -77,10 +77,11 @@ def evaluate(
     model = trained_model(run)
     dataset: Dataset = load(run.program.data[run.plan.data], data_root or run.data_root(),
                             data or run.replacement())
-    check_data(run.program, run.plan, dataset)
+    plan = with_target(run.plan, dataset)
+    check_data(run.program, plan, dataset)
     if len(dataset.test) == 0:
         raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
     numerics = choose_numerics(chosen, "float32", model)
     _, for_evaluation = prepare(dataset.plan)
-    return evaluate_split(place(model, numerics), run.plan, Objective(run.program, run.plan),
+    return evaluate_split(place(model, numerics), plan, Objective(run.program, plan),
                           dataset.test, for_evaluation, numerics)

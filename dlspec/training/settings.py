@@ -17,6 +17,7 @@ class TrainOptions(NamedTuple):
     data:             a source in the stead of the spec's, as `mnist:PATH`.
     checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
     channels_last:    memory layout of images; None takes what is faster.
+    rewrites:         whether to compute faster in ways that leave every value the same.
     text:             the spec's text, kept beside the run.
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
     """
@@ -28,6 +29,7 @@ class TrainOptions(NamedTuple):
     data: str | None = None
     checkpoint_every: float | None = None
     channels_last: bool | None = None
+    rewrites: bool = True
     text: str | None = None
     show: Literal["auto", "nothing"] = "auto"
 
