@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from layer_evaluators import build_module, run_torch
 
 from dlspec import pipeline
+from dlspec.ir.forms import TorchForm
 from dlspec.ir.graph import Graph, LayerNode, Program
 from dlspec.ir.types import tensor
+from dlspec.layers import find
 from dlspec.passes.measure import totals
 
 CHARACTERS = """
@@ -64,6 +67,23 @@ def test_multihead_attention_counts_projections_scores_and_sums() -> None:
     cost = totals(program, graph)
     assert cost.parameters == 4 * 48 * 48 + 4 * 48
     assert cost.macs == 4 * 20 * 48 * 48 + 2 * 20 * 20 * 48
+
+
+@pytest.mark.parametrize("fed", [1, 3])
+def test_a_causal_position_does_not_see_what_comes_later(fed: int) -> None:
+    cls = find("Attention")
+    assert cls is not None
+    inputs = (tensor(6, 8),) * fed
+    layer = cls(heads=2, causal=True)
+    form = layer.torch(inputs, layer.infer(inputs))
+    assert isinstance(form, TorchForm)
+    module = build_module(form)
+    x = torch.randn(1, 6, 8, generator=torch.Generator().manual_seed(0))
+    changed = x.clone()
+    changed[:, 4:] += 1
+    (before,), (after,) = (run_torch(form, module, [value] * fed) for value in (x, changed))
+    torch.testing.assert_close(before[:, :4], after[:, :4])
+    assert (before[:, 4:] - after[:, 4:]).abs().amin(-1).min() > 1e-6
 
 
 @pytest.mark.parametrize(("line", "code", "part"), [
