@@ -18,6 +18,7 @@ import torch
 from layer_draws import Draw
 from layer_evaluators import BATCH, build_module, onnx_model, run_onnx, run_torch
 from layer_inputs import CASES, draws
+from torch.utils.flop_counter import FlopCounterMode
 
 from dlspec.ir.dims import substitute, symbol
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
@@ -148,6 +149,19 @@ def test_sizes_known_only_at_run_time(kind: str) -> None:
 
 NEVER_SYMBOLIC = {"CenterCrop"}
 """Layers that need every size of their inputs fixed."""
+
+
+@pytest.mark.parametrize("kind", ["Dense", "Conv", "DepthwiseConv", "ConvTranspose", "MatMul"])
+def test_multiply_adds_are_those_that_pytorch_counts(kind: str) -> None:
+    for layer, inputs, outputs in draws(kind, COUNT, SEED):
+        form = layer.torch(inputs, outputs)
+        assert isinstance(form, TorchForm)
+        module = build_module(form)
+        values = _values(Draw(layer, inputs, outputs))
+        with FlopCounterMode(display=False) as counter:
+            run_torch(form, module, values)
+        # PyTorch counts a multiply and an add as two.
+        assert counter.get_total_flops() == 2 * BATCH * layer.cost(inputs, outputs), layer
 
 
 @pytest.mark.parametrize("kind", KINDS)
