@@ -214,8 +214,7 @@ def minimize(mistakes: Mistakes, children: Children, span: Span) -> tree.Minimiz
 def step(mistakes: Mistakes, children: Children, span: Span) -> tree.StepStatement:
     every = children[5] if len(children) > 5 else None
     name = _name(mistakes, children[1])
-    body = mistakes.of_step(children[-1])
-    return tree.StepStatement(name, tuple(children[3]), every, body, span)
+    return tree.StepStatement(name, tuple(children[3]), every, children[-1], span)
 
 
 def tensor_type(mistakes: Mistakes, children: Children, span: Span) -> tree.TypeExpr:

@@ -16,6 +16,7 @@ DEPTH_LIMIT = 64
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 OPENERS = {")": "(", "]": "[", "}": "{"}
 DECLARATIONS = frozenset({"use", "let", "block", "model", "data", "train"})
+HEADERS = frozenset({"block", "model", "train", "repeat", "for", "if", "step"})
 CONTINUERS = frozenset({"->", "else"})
 
 
@@ -164,6 +165,11 @@ class _Matcher:
         stripped = text[line:start].lstrip(" \t")
         return start - line - len(stripped)
 
+    def _first_of_line(self, place: int) -> Token:
+        while place and self.tokens[place - 1].kind != "NEWLINE":
+            place -= 1
+        return self.tokens[place]
+
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
         line_reported: int | None = None
         text = self.mistakes.source.text
@@ -180,23 +186,26 @@ class _Matcher:
                 self._report_one(opener, closer, end)
 
     def _report_one(self, opener: int, closer: str, end: int) -> None:
+        if opener in self._suspect:
+            # The indentation tells which one was forgotten: not the outer, an inner.
+            opener = self._suspect[opener]
+            end = self._closed_at[opener]
         token, found = self.tokens[opener], self.tokens[end]
         before = "the end of the file" if found.kind == "$END" else "this"
-        labels = [Label(self.mistakes.span(found.start, found.end),
-                        f"`{closer}` is missing before {before}")]
-        if opener in self._suspect:
-            inner = self.tokens[self._suspect[opener]]
-            labels.append(Label(self.mistakes.span(inner.start, inner.end),
-                                "perhaps it is this one: its `}` stands further left than its line"))
+        missing = Label(self.mistakes.span(found.start, found.end),
+                        f"`{closer}` is missing before {before}")
         self.mistakes.error("E0102", token.start, token.end, f"this `{token.kind}` is not closed",
-                            label="opened here", labels=tuple(labels), help=f"close it with `{closer}`")
+                            label="opened here", labels=(missing,), help=f"close it with `{closer}`")
 
     def _end_of(self, opener: int, limit: int) -> int:
         """Where an unclosed ( or [ was probably meant to end: with the lines indented below it."""
         indentation = self._indentation(opener)
+        in_header = self._first_of_line(opener).kind in HEADERS
         place = opener + 1
         while place < limit:
             token = self.tokens[place]
+            if in_header and token.kind == "{":
+                return place
             if place in self._closed_at:
                 place = self._closed_at[place]
             elif token.kind == "NEWLINE" and self.tokens[place + 1].kind != "NEWLINE":
@@ -220,6 +229,8 @@ class _Matcher:
                 labels=(Label(self.mistakes.span(opened.start, opened.end), "opened here"),),
                 replacement=right, title=f"write `{right}`")
             return
+        if not token.text:
+            return  # it was taken out of a string without an end
         self.mistakes.error("E0103", token.start, token.end,
                             f"this `{token.kind}` closes nothing: no `{OPENERS[token.kind]}` is open",
                             replacement="", title="remove it", safe=False)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from dlspec.syntax.mistakes import Mistakes, shown
-from dlspec.syntax.tables import tables
+from dlspec.syntax.automaton import tables
 
 NAME_LIMIT = 64
 DIGIT_LIMIT = 18
@@ -211,7 +211,7 @@ def _other(mistakes: Mistakes, tokens: list[Token], kind: str, text: str, start:
                        help='close it with `"`; a line end inside a string is written `\\n`')
         mistakes.silence(start)
         tokens.append(Token("STRING", "", start, end))
-        tokens.extend(Token(sign, sign, place, place + 1)
+        tokens.extend(Token(sign, "", place, place + 1)
                       for place, sign in enumerate(text[end - start:], end) if sign in ")]},{")
     elif kind == "QUOTED":
         replacement = '"' + text[1:-1].replace("\\", "\\\\").replace('"', '\\"') + '"'

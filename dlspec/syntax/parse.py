@@ -9,7 +9,7 @@ from dlspec.syntax.lexer import check_characters, read
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.recovery import recover
-from dlspec.syntax.tables import tables
+from dlspec.syntax.automaton import tables
 from dlspec.syntax.text import SIZE_LIMIT, too_large
 from dlspec.syntax.tree import Module
 

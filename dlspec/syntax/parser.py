@@ -14,12 +14,14 @@ from dlspec.syntax import tree
 from dlspec.syntax.actions import ACTIONS
 from dlspec.syntax.lexer import Token
 from dlspec.syntax.mistakes import Mistakes
-from dlspec.syntax.tables import Tables
+from dlspec.syntax.automaton import Tables
 
 # A tree may be this deep, so that walking it recursively is safe. Brackets are
 # limited to 64 levels before; what else nests without brackets weighs so much
 # that 64 levels of it reach the limit too. The links of a chain weigh 1.
 DEPTH_LIMIT = 256
+# What is begun and not ended; nothing within the other limits comes near.
+STACK_LIMIT = 4096
 _WEIGHTS = {"unary": 4, "power": 4, "choice": 4, "binary": 1, "call": 1, "attribute": 1,
             "index": 1, "pipeline": 1, "list_of": 1, "tuple_of": 1, "repeat": 1, "loop": 1}
 
@@ -67,6 +69,9 @@ class Parser:
             if action is None:
                 return False
             if action >= 0:
+                if len(states) > STACK_LIMIT:
+                    self._too_deep(Span(self.mistakes.source, token.start, token.end))
+                    return False
                 states.append(action)
                 self.values.append(token)
                 self.extents.append((token.start, token.end))

@@ -23,11 +23,11 @@ _DECLARING = frozenset({*_HEADED, "use", "let", "$END"})
 def recover(parser: Parser) -> None:
     """Report the token that does not fit, and bring the parser to where it can go on."""
     token = parser.token
-    if parser.mistakes.is_silent(parser.statement_start(), token.end):
+    mistakes = parser.mistakes
+    if mistakes.spent or mistakes.is_silent(parser.statement_start(), token.end):
         _resume(parser)
     elif not mend(parser):
-        if not parser.mistakes.spent:
-            explain(parser)
+        explain(parser)
         _resume(parser)
 
 
@@ -218,7 +218,7 @@ def _resume_declaration(parser: Parser, place: int) -> None:
         declarations.append(head)  # it was whole; the mistake stood behind it
         return
     span = parser.mistakes.span(start, max(start, end))
-    names = _declared(parser, values, first)
+    names = _declared(parser, values, first, parser.position)
     declarations.extend(tree.ErrorDeclaration(name, span) for name in names or [None])
 
 
@@ -227,7 +227,7 @@ def _enter_declaration(parser: Parser, place: int, brace: int) -> None:
     first = parser.position
     values, _ = _cut(parser, place)
     keyword: Token = values[0]
-    names = _declared(parser, values, first)
+    names = _declared(parser, values, first, brace)
     span = names[0].span if names else parser.mistakes.span(keyword.end, keyword.end)
     name = Token("TYPE_NAME", names[0].id if names else "_", span.start, span.end)
     parser.feed(Token(keyword.kind, "", keyword.start, keyword.end))
@@ -238,8 +238,12 @@ def _enter_declaration(parser: Parser, place: int, brace: int) -> None:
     parser.position = brace
 
 
-def _declared(parser: Parser, values: list[Any], first: int) -> list[tree.TypeName | tree.Name]:
-    """The names that a broken declaration declares, as far as they can be read."""
+def _declared(parser: Parser, values: list[Any], first: int, last: int
+              ) -> list[tree.TypeName | tree.Name]:
+    """The names that a broken declaration before the token `last` declares, if they are readable.
+
+    `first` is the token that did not fit.
+    """
     head = values[0] if values else None
     if not isinstance(head, Token) or head.kind == "train":
         return []
@@ -247,7 +251,7 @@ def _declared(parser: Parser, values: list[Any], first: int) -> list[tree.TypeNa
     while place and parser.tokens[place - 1].start >= head.start:
         place -= 1
     names: list[tree.TypeName | tree.Name] = []
-    for token in parser.tokens[place + 1:parser.position or None]:
+    for token in parser.tokens[place + 1:last]:
         if token.kind in ("from", "NEWLINE"):
             break
         span = parser.mistakes.span(token.start, token.end)

@@ -48,8 +48,11 @@ def explain(parser: Parser) -> None:
     following = parser.tokens[parser.position + 1] if token.kind == "NEWLINE" else None
     message = f"expected {expected(parser.expected())}, found {found(token, following)}"
     start, end = token.start, token.end
-    if token.kind == "NEWLINE" and not token.text and following is not None:
+    before = _previous(parser)
+    if following is not None and not token.text:
         start, end = following.start, following.end
+    elif following is not None and before is not None:
+        start, end = before.end, before.end + 1  # not behind a comment
     parser.mistakes.error("E0101", start, end, message, help=_help(parser))
 
 
@@ -74,12 +77,12 @@ def _help(parser: Parser) -> str | None:
         return "a comment begins with `#`"
     if before is None:
         return None
-    if before.kind == "TYPE_NAME" and token.kind in _STARTERS:
+    if before.kind == "TYPE_NAME" and token.kind in _STARTERS and parser.accepts("("):
         return f"arguments go in parentheses: `{before.text}({token.text})`"
     if before.kind in ("=", "{", "$END", "NEWLINE") and token.kind == "->":
         return "a pipeline begins with a stage or a value; `it` is the value of the line above"
     values = parser.values
-    if token.kind == "->" and values and isinstance(values[-1], list) and before.kind == "NAME":
+    if token.kind == "->" and before.kind == "NAME" and isinstance(values[-3:][0], list):
         return "several values flow on together in parentheses: `(a, b) -> Concat`"
     return None
 

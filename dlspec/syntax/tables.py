@@ -1,76 +1,23 @@
-"""The parse tables: made from the grammar by lark, kept as JSON, loaded without lark.
+"""The parse tables, made from the grammar by lark and kept as JSON.
 
-Importing lark and building the tables takes longer than everything else that
-`dlspec check` does, so they are built once and stored beside this file together
-with the grammar that they were built from. Where the grammar at hand is another
-one, they are built afresh. `python -m dlspec.syntax.tables` rewrites the file.
+`python -m dlspec.syntax.tables` rewrites the file after a change of the grammar.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-STORED = Path(__file__).with_name("tables.json")
+from lark import Lark
+
+from dlspec.syntax.automaton import STORED, Rule, Tables, read_grammar
+
 START = "module"
-
-
-class Rule(NamedTuple):
-    """`origin` becomes `length` symbols; `action` makes the value, or None passes the child on."""
-
-    origin: str
-    length: int
-    action: str | None
-
-
-class Tables(NamedTuple):
-    """An LALR(1) automaton whose terminals go by their text, or by name where they vary.
-
-    `actions[state][terminal]` is the state to shift to, or -1 - the number of the
-    rule to reduce by; `gotos[state][origin]` the state after a reduction. The input
-    is accepted when `end` is reached. `terminals` are patterns of the terminals that vary.
-    """
-
-    grammar: str
-    terminals: dict[str, str]
-    literals: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    start: int
-    end: int
-    actions: tuple[dict[str, int], ...]
-    gotos: tuple[dict[str, int], ...]
-
-
-@cache
-def tables() -> Tables:
-    """The tables of the grammar at hand."""
-    grammar = read_grammar()
-    if STORED.is_file():
-        stored = from_json(STORED.read_text(encoding="utf-8"))
-        if grammar is None or stored.grammar == grammar:
-            return stored
-    if grammar is None:
-        raise FileNotFoundError("dlspec is installed without its grammar, `dlnet.lark`")
-    return build(grammar)
-
-
-def read_grammar() -> str | None:
-    """The text of `dlnet.lark`, from the wheel or from a clone; None where there is neither."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package, package.parent):
-        path = folder / "grammar" / "dlnet.lark"
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    return None
 
 
 def build(grammar: str) -> Tables:
     """The tables of a grammar text, by lark."""
-    from lark import Lark
-
     lark = Lark(grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=False)
     named = {t.name: t.pattern.value for t in lark.terminals if t.pattern.type == "re"}
     literals = {t.name: t.pattern.value for t in lark.terminals if t.pattern.type == "str"}
@@ -128,16 +75,6 @@ def to_json(tables: Tables) -> str:
     parts["actions"] = rows(tables.actions)
     parts["gotos"] = rows(tables.gotos)
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}\n"
-
-
-def from_json(text: str) -> Tables:
-    """The tables that `to_json` wrote."""
-    stored = json.loads(text)
-    stored["literals"] = tuple(stored["literals"])
-    stored["rules"] = tuple(Rule(*rule) for rule in stored["rules"])
-    stored["actions"] = tuple(stored["actions"])
-    stored["gotos"] = tuple(stored["gotos"])
-    return Tables(**stored)
 
 
 def main() -> None:

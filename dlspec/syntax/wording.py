@@ -7,9 +7,8 @@ from collections.abc import Collection
 from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.mistakes import shown
 
-_OPERATORS = ("or", "and", "==", "..", "+", "*", "**")
 # The signs and words worth naming, in the order in which they are named.
-_NAMED = ("=", ":", "{", "(", ",", ")", "]", "on", "from", "updates", "in", "->")
+_NAMED = ("=", ":", "{", "(", ",", ")", "]", "}", "on", "from", "updates", "in", "->")
 _DECLARATION = "a declaration (`use`, `let`, `block`, `model`, `data` or `train`)"
 _SUMMARIES = {"TYPE_NAME": "a capitalised name", "NAME": "a lower-case name",
               "STRING": 'a string (`"…"`)'}
@@ -39,17 +38,24 @@ def expected(kinds: Collection[str]) -> str:
         parts.append("a name" if "NAME" in kinds else _DECLARATION)
     else:
         parts.extend(text for kind, text in _SUMMARIES.items() if kind in kinds)
-    signs = [f"`{sign}`" for sign in _NAMED if sign in kinds]
-    if "NUMBER" in kinds:
-        signs = [sign for sign in signs if sign in ("`)`", "`]`")]
-    parts.extend(signs)
+    parts.extend(f"`{sign}`" for sign in _signs(kinds))
     if "NEWLINE" in kinds:
         parts.append("the end of the line")
-    if "}" in kinds and len(parts) < 2:
-        parts.append("`}`")
     if not parts:
         parts = [f"`{kind}`" for kind in sorted(kinds) if kind != "$END"] or ["the end of the file"]
-    return _joined(parts[:5])
+    return _joined(parts)
+
+
+def _signs(kinds: Collection[str]) -> list[str]:
+    """The signs and words that are worth naming: those that end what was read, not operators."""
+    named = [sign for sign in _NAMED if sign in kinds]
+    if "NUMBER" in kinds:
+        return [sign for sign in named if sign in (")", "]", "}")]
+    within_expression = "+" in kinds
+    ends = [sign for sign in named if sign != "->" and not (within_expression and sign == "(")]
+    if "NEWLINE" in kinds:
+        return [sign for sign in ends if sign != ","] + (["->"] if "->" in kinds else [])
+    return ends or named
 
 
 def _start(kinds: Collection[str]) -> str:
