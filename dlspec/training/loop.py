@@ -63,7 +63,7 @@ def train(
 def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> None:
     """Step after step, from wherever the state stands to the last."""
     state = training.state
-    clock = _Clock(state.seconds)
+    clock = _Clock(state.seconds, state.seen)
     state.model.train()
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
@@ -127,8 +127,9 @@ def learning_rate(plan: TrainPlan, step: int, steps: int, steps_per_epoch: int) 
 class _Clock:
     """Seconds of training, earlier parts of the run included, and what is due."""
 
-    def __init__(self, before: float) -> None:
+    def __init__(self, before: float, seen: int) -> None:
         self.start = time.perf_counter() - before
+        self.seen_before = seen
         self.last: dict[str, float] = {}
         self.counted: dict[str, tuple[float, int]] = {}
         self.saving = 0.0
@@ -203,7 +204,8 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: _Clock) -> None
         "kind": "epoch", "epoch": math.ceil(state.step / training.steps_per_epoch),
         "step": state.step, **_running_figures(training)}
     seconds = clock.now - clock.last.get("epoch", state.seconds)
-    rate = state.seen / max(seconds, 1e-9)
+    rate = (state.seen - clock.seen_before) / max(seconds, 1e-9)
+    clock.seen_before = 0
     if training.validation is not None:
         figures = measure(state.model, training.objective, training.validation,
                           training.prepare_for_evaluation, plan.batch_size)
