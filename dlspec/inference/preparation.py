@@ -50,7 +50,7 @@ def _apply(transform: AnyTransform, image: Array) -> Array:
 def resize(image: Array, height: int, width: int) -> Array:
     """Resize [channels, height, width] bilinearly with antialiasing, bytes to bytes.
 
-    On floats this is `torch.nn.functional.interpolate` with `antialias=True`, to 1e-6.
+    On floats this is `torch.nn.functional.interpolate` with `antialias=True`, to 2e-6.
     """
     if image.shape[1:] == (height, width):
         return image
