@@ -334,7 +334,7 @@ def list_of(mistakes: Mistakes, children: Children, span: Span) -> tree.ListExpr
 def tuple_of(mistakes: Mistakes, children: Children, span: Span) -> tree.TupleExpr:
     if len(children) == 2:
         return tree.TupleExpr((), span)
-    rest = children[3] if len(children) > 4 else []
+    rest: list[tree.Expr] = children[3] if len(children) > 4 else []
     return tree.TupleExpr((children[1], *rest), span)
 
 

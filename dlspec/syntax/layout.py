@@ -194,8 +194,9 @@ class _Matcher:
         before = "the end of the file" if found.kind == "$END" else "this"
         missing = Label(self.mistakes.span(found.start, found.end),
                         f"`{closer}` is missing before {before}")
-        self.mistakes.error("E0102", token.start, token.end, f"this `{token.kind}` is not closed",
-                            label="opened here", labels=(missing,), help=f"close it with `{closer}`")
+        self.mistakes.error("E0102", token.start, token.end,
+                            f"this `{token.kind}` is not closed", label="opened here",
+                            labels=(missing,), help=f"close it with `{closer}`")
 
     def _end_of(self, opener: int, limit: int) -> int:
         """Where an unclosed ( or [ was probably meant to end: with the lines indented below it."""
@@ -216,7 +217,7 @@ class _Matcher:
         return limit
 
     def _report_surplus(self, place: int, token: Token) -> None:
-        """Report a closing bracket without its opening one; leave it out, or put in the right one."""
+        """Report a closing bracket without its opening one; leave it out, or replace it."""
         self.dropped.add(place)
         if self.stack and token.kind != "}" and self.tokens[self.stack[-1]].kind != "{":
             opener = self.stack.pop()
@@ -231,6 +232,7 @@ class _Matcher:
             return
         if not token.text:
             return  # it was taken out of a string without an end
+        opener = OPENERS[token.kind]
         self.mistakes.error("E0103", token.start, token.end,
-                            f"this `{token.kind}` closes nothing: no `{OPENERS[token.kind]}` is open",
+                            f"this `{token.kind}` closes nothing: no `{opener}` is open",
                             replacement="", title="remove it", safe=False)

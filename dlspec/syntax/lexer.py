@@ -10,8 +10,8 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from dlspec.syntax.mistakes import Mistakes, shown
 from dlspec.syntax.automaton import tables
+from dlspec.syntax.mistakes import Mistakes, shown
 
 NAME_LIMIT = 64
 DIGIT_LIMIT = 18
@@ -229,7 +229,9 @@ def _other(mistakes: Mistakes, tokens: list[Token], kind: str, text: str, start:
 def _foreign(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> None:
     end = start + len(text)
     if text.isascii():
-        help = "`?` stands before the lower-case name of a length: `?length`" if text == "?" else None
+        help = None
+        if text == "?":
+            help = "`?` stands before the lower-case name of a length: `?length`"
         mistakes.error("E0101", start, end, f"`{shown(text)}` means nothing here", help=help)
         mistakes.silence(start)
         return
@@ -238,8 +240,8 @@ def _foreign(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> 
     if text[0] in "“”„«»‘’":
         help = 'strings stand in straight double quotes, `"…"`'
     if not UNSAFE.search(text):
-        mistakes.error("E0002", start, end, f"`{shown(text)}` may stand in comments and strings only",
-                       help=help)
+        mistakes.error("E0002", start, end,
+                       f"`{shown(text)}` may stand in comments and strings only", help=help)
     mistakes.silence(start)
     # `größe` comes as `gr`, `öß`, `e`: one name, of which nothing more is to be said.
     joined = tokens and tokens[-1].end == start and tokens[-1].kind in ("NAME", "TYPE_NAME")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dlspec.diagnostics.model import Report
 from dlspec.source import Source, Span
+from dlspec.syntax.automaton import tables
 from dlspec.syntax.layout import arrange
 from dlspec.syntax.lexer import check_characters, read
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.parser import Parser
-from dlspec.syntax.recovery import recover
-from dlspec.syntax.automaton import tables
 from dlspec.syntax.text import SIZE_LIMIT, too_large
 from dlspec.syntax.tree import Module
 
@@ -29,6 +28,9 @@ def parse(source: Source, report: Report) -> Module:
     tokens = arrange(read(text, mistakes), mistakes)
     parser = Parser(tokens, tables(), mistakes)
     while not parser.run():
+        # Imported where there is a mistake: a right spec is read without it.
+        from dlspec.syntax.recovery import recover
+
         recover(parser)
     return parser.module
 

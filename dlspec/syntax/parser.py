@@ -12,9 +12,9 @@ from typing import Any
 from dlspec.source import Span
 from dlspec.syntax import tree
 from dlspec.syntax.actions import ACTIONS
+from dlspec.syntax.automaton import Tables
 from dlspec.syntax.lexer import Token
 from dlspec.syntax.mistakes import Mistakes
-from dlspec.syntax.automaton import Tables
 
 # A tree may be this deep, so that walking it recursively is safe. Brackets are
 # limited to 64 levels before; what else nests without brackets weighs so much

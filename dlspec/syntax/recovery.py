@@ -104,7 +104,7 @@ def _saved(parser: Parser, values: list[Any], span: Span) -> tree.Statement | No
     if len(values) < 2:
         return None
     head, second = values[0], values[1]
-    if isinstance(head, list) and isinstance(second, Token) and second.kind == "=":
+    if isinstance(second, Token) and second.kind == "=" and not isinstance(head, Token):
         return tree.Bind(tuple(head), error, span)
     if not (isinstance(head, Token) and isinstance(second, Token) and second.kind == "NAME"):
         return None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.layout import DECLARATIONS
+from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.wording import expected, found
 
@@ -217,9 +217,10 @@ def _nested_declaration(parser: Parser) -> bool:
     if token.kind not in DECLARATIONS or not parser.accepts("minimize"):
         return False
     if token.kind == "let":
-        parser.mistakes.error("E0109", token.start, token.end, "`let` stands at the top level alone",
-                              help="inside a body write `name = value`", replacement="",
-                              title="remove `let`", safe=False)
+        parser.mistakes.error("E0109", token.start, token.end,
+                              "`let` stands at the top level alone", replacement="",
+                              title="remove `let`", safe=False,
+                              help="inside a body write `name = value`")
         parser.position += 1
         return True
     if parser.tokens[parser.position + 1].kind in ("=", ":", "=="):

@@ -82,7 +82,7 @@ def main() -> None:
     if grammar is None:
         sys.exit("no grammar/dlnet.lark beside the package")
     STORED.write_text(to_json(build(grammar)), encoding="utf-8", newline="\n")
-    print(f"wrote {STORED.name}")
+    sys.stdout.write(f"wrote {STORED.name}\n")
 
 
 if __name__ == "__main__":

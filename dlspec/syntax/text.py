@@ -30,8 +30,8 @@ def decode(name: str, data: bytes, report: Report, path: Path | None = None) -> 
         help = "save the file as UTF-8"
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             help = "the file looks like UTF-16; " + help
-        report.error("E0001", Span(nowhere, 0, 0), f"the file is not UTF-8 text: the byte at offset "
-                     f"{offset:,} (line {line:,}) cannot be read", help=help)
+        report.error("E0001", Span(nowhere, 0, 0), "the file is not UTF-8 text: the byte at "
+                     f"offset {offset:,} (line {line:,}) cannot be read", help=help)
         return None
 
 

@@ -2,9 +2,10 @@
 
 Every node is a named tuple with a `span`: as frozen as a frozen dataclass, and
 seven times cheaper to define, which a cold `dlspec check` feels (two nodes of
-different classes with the same fields compare equal, so compare by class too). Nesting is bounded by the parser
-(64 levels; a chain of binary operators counts as one level and hangs to the
-left), so walking the tree recursively is safe.
+different classes with the same fields compare equal, so compare by class too).
+Walking the tree recursively is safe: the parser bounds its depth. Brackets nest
+64 levels at most, and no path from the root passes more than 256 expressions; a
+chain of binary operators, calls or attributes hangs to the left.
 """
 
 from __future__ import annotations
