@@ -37,19 +37,52 @@ def command(
 ) -> None:
     """Write FILE as PyTorch source (lenet.py), as ONNX (lenet.onnx) or as the IR (printed).
 
-    Nothing is written where a check fails.
+    Nothing is written where a check fails. A training program on bundled data gets that data
+    as a file beside it.
     """
     made = spec(file, settings)
+    beside: dict[str, bytes] = {}
     if target == "ir":
         content = (made.program.model_dump_json(indent=2) + "\n").encode()
     else:
         chosen = made.model(chosen_model(made.program, model))
         content = chosen.to_onnx() if target == "onnx" else _source(chosen, no_train)
-    _deliver(content, output or _place(file, target))
+        if target == "torch" and not no_train:
+            beside = _companions(chosen)
+    place = output or _place(file, target)
+    _deliver_beside(beside, place)
+    _deliver(content, place)
 
 
 def _source(model: Model, no_train: bool) -> bytes:
     return model.to_torch(train=not no_train).encode()
+
+
+def _companions(model: Model) -> dict[str, bytes]:
+    """The files that the model's training program needs beside it, by name."""
+    from dlspec.backends.torch import companions
+
+    program = model.spec.program
+    plans = [plan for plan in program.trains if plan.model == model.graph.key]
+    return companions(program, plans[0]) if plans else {}
+
+
+def _deliver_beside(files: dict[str, bytes], output: str) -> None:
+    """Write files into the folder of the result. One with other content is never replaced."""
+    for name, content in files.items():
+        if output == "-":
+            message(f"the program reads `{name}` from its own folder; `-o PATH` writes it there")
+            continue
+        place = Path(output).parent / name
+        try:
+            if place.exists() and place.read_bytes() == content:
+                continue
+            if place.exists():
+                raise EnvironmentFault(f"`{place}` is there already with other content, and the "
+                                       "program needs its own; write to another folder with `-o`")
+            _write(place, content)
+        except OSError as problem:
+            raise EnvironmentFault(system_message(problem)) from problem
 
 
 def _place(file: str, target: str) -> str:
@@ -61,13 +94,17 @@ def _deliver(content: bytes, output: str) -> None:
     if output == "-":
         _print(content)
         return
-    from dlspec.training.durable import write_durably
-
     try:
-        write_durably(Path(output), content)
+        _write(Path(output), content)
     except OSError as problem:
         raise EnvironmentFault(system_message(problem)) from problem
-    message(f"wrote {output}")
+
+
+def _write(place: Path, content: bytes) -> None:
+    from dlspec.training.durable import write_durably
+
+    write_durably(place, content)
+    message(f"wrote {place}")
 
 
 def _print(content: bytes) -> None:

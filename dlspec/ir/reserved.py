@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from keyword import iskeyword
 
-MODULE_MEMBERS: frozenset[str] = frozenset("""
+_MEMBERS = """
 T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double
 dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule
 half ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters
@@ -27,7 +27,9 @@ _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook _modules _named_me
 _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook
 _register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict _slow_forward
 _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl
-""".split())
+"""
+MODULE_MEMBERS: frozenset[str] = frozenset(_MEMBERS.split())
+"""The members of `nn.Module`, of any version."""
 
 _ARCHIVE = ("allow_pickle", "file")
 """What `numpy.savez`, with which training programs save weights, keeps for itself."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dlspec.backends.torch.imports import Import, used_names
 
-_PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[2]
 
 
 class Borrowed(NamedTuple):
@@ -30,7 +30,7 @@ def borrow(file: str, *names: str) -> Borrowed:
 
     file: within dlspec, `data/batches.py`; names: of functions or of constants.
     """
-    text = (_PACKAGE / file).read_text(encoding="utf-8")
+    text = (PACKAGE / file).read_text(encoding="utf-8")
     found: dict[str, str] = {}
     imports: dict[str, Import] = {}
     for node in ast.parse(text).body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dlspec.backends.torch.borrowed import Borrowed, borrow
+from dlspec.backends.torch.borrowed import PACKAGE, Borrowed, borrow
 from dlspec.backends.torch.docstrings import docstring
 from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.ir.data import (
@@ -23,7 +23,7 @@ from dlspec.ir.data import (
     Resize,
 )
 from dlspec.ir.datacheck import training_order
-from dlspec.ir.forms import Argument, Call
+from dlspec.ir.forms import Argument
 
 
 class DataPart(NamedTuple):
@@ -83,7 +83,7 @@ def _load(plan: DataPlan, reading: Reading, shares: tuple[float, float], splits:
     """`load_data`, and how it makes tensors of arrays."""
     head = "def load_data(root: Path)" if reading.rooted else "def load_data()"
     lines = [f"{head} -> dict[str, Batch]:", *docstring(reading.says, 4), *reading.lines]
-    chosen = {name: "tensors(data)" for name in splits}
+    chosen = dict.fromkeys(splits, "tensors(data)")
     if any(shares):
         written = ", ".join(literal(value) for value in (*shares, plan.seed))
         names = [name if share > 0 else "_" for name, share in zip(
@@ -251,7 +251,4 @@ def companion_files(plan: DataPlan) -> dict[str, bytes]:
     """The files that a program needs beside it, by name."""
     if not isinstance(plan.source, Digits):
         return {}
-    from importlib import resources
-
-    file = resources.files("dlspec.data") / "bundled" / "digits.npz"
-    return {"digits.npz": file.read_bytes()}
+    return {"digits.npz": (PACKAGE / "data/bundled/digits.npz").read_bytes()}

@@ -119,9 +119,9 @@ class Method:
 
     def shape(self, value: str) -> str:
         shapes = [graph.types[value].shape for graph in self.family.graphs]
-        letters = _LETTERS.get(len(shapes[0]), ())
-        sizes = [self._size(size, letters[axis] if axis < len(letters) else "…")
-                 for axis, size in enumerate(zip(*shapes, strict=True))]
+        letters = _LETTERS.get(len(shapes[0])) or ("…",) * len(shapes[0])
+        sizes = [self._size(size, letter)
+                 for size, letter in zip(zip(*shapes, strict=True), letters, strict=True)]
         return f"[{', '.join(sizes)}]"
 
     def _size(self, sizes: tuple[object, ...], letter: str) -> str:

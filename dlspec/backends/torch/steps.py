@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.names import checked_path
 from dlspec.ir.forms import TorchForm, Unsupported
-from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
+from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Port, Program
 from dlspec.layers import snake_case
 from dlspec.layers.final import final_layer
 
@@ -82,7 +82,8 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
           computed in training alone.
     peel: whether to leave out the activations that the outputs end in.
     """
-    ports = {"outputs": graph.outputs, "auxiliaries": graph.auxiliaries if top else ()}
+    ports: dict[str, tuple[Port, ...]] = {
+        "outputs": graph.outputs, "auxiliaries": graph.auxiliaries if top else ()}
     steps: list[Step] = []
     alias: dict[str, str] = {}
     before: dict[str, str] = {}
@@ -106,10 +107,10 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
                 steps.append(_call_step(program, graph, node, inputs))
         else:
             steps.append(_parameter_step(graph, node))
-    found = {
-        name: tuple((port.name, before.get(port.value, alias.get(port.value, port.value)))
-                    for port in group)
-        for name, group in ports.items()}
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name, group in ports.items():
+        made = ((port.name, alias.get(port.value, port.value)) for port in group)
+        found[name] = tuple((port, before.get(value, value)) for port, value in made)
     main = _needed(steps, [value for _, value in found["outputs"]])
     both = _needed(steps, [value for group in found.values() for _, value in group])
     return Flow(tuple(s for s in both if s in main), found["outputs"],

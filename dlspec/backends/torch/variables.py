@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dlspec.backends.torch.names import variable
-from dlspec.backends.torch.steps import Flow, Step
+from dlspec.backends.torch.steps import Flow
 
 IMPLICIT_INPUT = "x"
 
