@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
 
 import jsonschema
 import pytest
 
 import dlspec
+from dlspec.cli import main
 from dlspec.cli.app import COMMANDS
 from dlspec.layers import all_layers
 
@@ -20,24 +25,41 @@ LENET = ROOT / "specs/lenet.dlnet"
 BROKEN = ROOT / "tests/broken/two_mistakes.dlnet"
 
 
-class Done:
+class Done(NamedTuple):
     """A finished command."""
 
-    def __init__(self, process: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.out, self.err = process.returncode, process.stdout, process.stderr
+    code: int
+    out: str
+    err: str
 
 
-def run(
-    *arguments: object, cwd: Path | None = None, stdin: str = "", **environment: str
-) -> Done:
-    """`dlspec ARGUMENTS` in a process of its own. A traceback is never right."""
+def run(*arguments: object, cwd: Path | None = None, stdin: str = "") -> Done:
+    """`dlspec ARGUMENTS` in this process. Whatever escapes the command line fails the test."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    entered = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.multiple(sys, argv=["dlspec", *map(str, arguments)], stdin=entered),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        main()
+    code = stopped.value.code
+    assert isinstance(code, int)
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    assert "Traceback" not in texts[1]
+    return Done(code, *texts)
+
+
+def run_alone(*arguments: object, **environment: str) -> Done:
+    """`dlspec ARGUMENTS` in a process of its own."""
     process = subprocess.run(
         [sys.executable, "-m", "dlspec", *map(str, arguments)],
-        cwd=cwd, input=stdin, capture_output=True, text=True, check=False,
-        encoding="utf-8", env={**os.environ, "DLSPEC_TRACEBACK": "", **environment},
+        capture_output=True, check=False, encoding="utf-8",
+        env={**os.environ, **environment},
     )  # fmt: skip
-    assert "Traceback" not in process.stderr, process.stderr
-    return Done(process)
+    return Done(process.returncode, process.stdout, process.stderr)
 
 
 # --- the whole ---------------------------------------------------------------
@@ -110,13 +132,14 @@ def test_a_closed_pipe_is_silent() -> None:
 
 
 def test_a_closed_pipe_keeps_the_verdict(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m dlspec check --format json {BROKEN} | true; echo ${{PIPESTATUS[0]}}"
+    check = f"{sys.executable} -m dlspec check --format json {BROKEN}"
+    command = f"{check} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 def test_an_ascii_terminal_gets_escapes() -> None:
-    done = run("check", BROKEN, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = run_alone("check", BROKEN, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.code == 1
     assert "\\u2502" in done.err
 
@@ -288,7 +311,7 @@ def test_summary_as_a_table() -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("LeNet   image: float[1, 28, 28] -> ")
     lines = {line.split()[0]: line.split() for line in done.out.splitlines() if line.split()}
-    assert lines["conv1"] == ["conv1", "Conv", "[20,", "28,", "28]", "520", "392,000", "61.2", "KiB"]
+    assert " ".join(lines["conv1"]) == "conv1 Conv [20, 28, 28] 520 392,000 61.2 KiB"
     assert lines["total"][1:3] == ["1,256,080", "6,522,000"]
     assert "LeNet-style digit classifier." in done.out
 
@@ -415,7 +438,8 @@ def test_loading_a_spec() -> None:
     spec = dlspec.load(LENET)
     assert list(spec.models) == ["LeNet"]
     assert spec.models["LeNet"].summary()["parameters"] == 1_256_080
-    assert dlspec.load(LENET, {"classes": "100"}).models["LeNet"].outputs == {"output": "float[100]"}
+    wide = dlspec.load(LENET, {"classes": "100"}).models["LeNet"]
+    assert wide.outputs == {"output": "float[100]"}
     with pytest.raises(dlspec.SpecError) as caught:
         dlspec.load(BROKEN)
     assert [d.code for d in caught.value.diagnostics] == ["E0302", "E0202"]

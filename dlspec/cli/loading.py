@@ -38,7 +38,8 @@ def set_option(command: Command) -> Command:
     """`--set key=value`, any number of times, passed on as `settings`."""
     return click.option(
         "--set", "settings", type=Setting(), multiple=True,
-        help="Override a parameter or a setting: classes=100, train.epochs=3, train.optimizer.lr=0.01.",
+        help="Override a parameter or a setting: classes=100, train.epochs=3, "
+        "train.optimizer.lr=0.01.",
     )(command)
 
 
