@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -29,9 +29,9 @@ ONNX_PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"
 class Convolution(Layer):
     """The rules that `Conv` and `DepthwiseConv` share; they differ in filters and groups."""
 
-    takes_activation: ClassVar[bool] = True
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    shape_rule: ClassVar[str] = (
+    takes_activation = True
+    ranks = (1, 2, 3)
+    shape_rule = (
         "each spatial axis becomes floor((size + padding - dilation * (kernel - 1) - 1) / stride)"
         " + 1, or ceil(size / stride) with `same`")
 
@@ -115,11 +115,11 @@ class Convolution(Layer):
 class Conv(Convolution):
     """A convolution, in the sense of deep learning: the kernel is not mirrored."""
 
-    kind: ClassVar[str] = "Conv"
-    summary: ClassVar[str] = "A convolution over one, two or three spatial axes."
-    example: ClassVar[str] = "Conv(64, 3, padding=1) -> ReLU"
-    shape_rule: ClassVar[str] = "the channels become `filters`; " + Convolution.shape_rule
-    aliases: ClassVar[tuple[str, ...]] = ("Convolution", "Convolution1D", "Convolution2D",
+    kind = "Conv"
+    summary = "A convolution over one, two or three spatial axes."
+    example = "Conv(64, 3, padding=1) -> ReLU"
+    shape_rule = "the channels become `filters`; " + Convolution.shape_rule
+    aliases = ("Convolution", "Convolution1D", "Convolution2D",
                                           "Convolution3D")
 
     filters: PositiveInt = Field(description="channels of the result")
@@ -140,13 +140,13 @@ class Conv(Convolution):
 class DepthwiseConv(Convolution):
     """A convolution of every channel by itself: `Conv` with as many groups as channels."""
 
-    kind: ClassVar[str] = "DepthwiseConv"
-    summary: ClassVar[str] = (
+    kind = "DepthwiseConv"
+    summary = (
         "A convolution of each channel by itself (MobileNet, Howard et al. 2017).")
-    example: ClassVar[str] = "DepthwiseConv(3, padding=1, bias=false) -> BatchNorm -> ReLU6"
-    shape_rule: ClassVar[str] = (
+    example = "DepthwiseConv(3, padding=1, bias=false) -> BatchNorm -> ReLU6"
+    shape_rule = (
         "the channels are multiplied by `multiplier`; " + Convolution.shape_rule)
-    aliases: ClassVar[tuple[str, ...]] = ("DepthwiseConvolution",)
+    aliases = ("DepthwiseConvolution",)
 
     kernel: Size = Field(description="size of the kernel along each spatial axis")
     multiplier: PositiveInt = Field(1, description="channels of the result for each of the input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -71,12 +71,12 @@ class Filter(Layer):
     counts no multiply-adds: those of `networks.md` are of learned layers.
     """
 
-    kind: ClassVar[str] = "Filter"
-    summary: ClassVar[str] = "A fixed kernel on every channel, by name or as a list of lists."
-    example: ClassVar[str] = "Filter(gaussian_blur3) -> Filter(edge_laplace8)"
-    shape_rule: ClassVar[str] = "the shape stays: the image is padded with zeros as by `same`"
-    aliases: ClassVar[tuple[str, ...]] = ("GaussianBlur", "FixedConv")
-    ranks: ClassVar[tuple[int, ...]] = (2,)
+    kind = "Filter"
+    summary = "A fixed kernel on every channel, by name or as a list of lists."
+    example = "Filter(gaussian_blur3) -> Filter(edge_laplace8)"
+    shape_rule = "the shape stays: the image is padded with zeros as by `same`"
+    aliases = ("GaussianBlur", "FixedConv")
+    ranks = (2,)
 
     kernel: Kernel = Field(description="a kernel's name, or its rows")
 

@@ -19,11 +19,11 @@ from dlspec.layers.windows import spatial
 class GroupNorm(Layer):
     """Normalisation over groups of channels, each example by itself."""
 
-    kind: ClassVar[str] = "GroupNorm"
-    summary: ClassVar[str] = "Normalisation over groups of channels (Wu, He 2018)."
-    example: ClassVar[str] = "Conv(64, 3, padding=1) -> GroupNorm(8) -> ReLU"
-    shape_rule: ClassVar[str] = "the shape stays; `groups` divides the channels, axis 0"
-    aliases: ClassVar[tuple[str, ...]] = ("GroupNormalization",)
+    kind = "GroupNorm"
+    summary = "Normalisation over groups of channels (Wu, He 2018)."
+    example = "Conv(64, 3, padding=1) -> GroupNorm(8) -> ReLU"
+    shape_rule = "the shape stays; `groups` divides the channels, axis 0"
+    aliases = ("GroupNormalization",)
 
     groups: PositiveInt = Field(description="groups of channels, each normalised by itself")
     eps: PositiveFloat = Field(1e-5, description=EPS)
@@ -75,14 +75,14 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Normalisation of each channel of each example by itself."""
 
-    kind: ClassVar[str] = "InstanceNorm"
+    kind = "InstanceNorm"
     cancels_bias: ClassVar[bool] = True
-    summary: ClassVar[str] = (
+    summary = (
         "Normalisation of each channel of each example by itself (Ulyanov et al. 2016).")
-    example: ClassVar[str] = "Conv(64, 7) -> InstanceNorm(scale=true, shift=true) -> ReLU"
-    shape_rule: ClassVar[str] = "the shape stays; each channel, axis 0, is normalised"
-    aliases: ClassVar[tuple[str, ...]] = ("InstanceNormalization",)
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    example = "Conv(64, 7) -> InstanceNorm(scale=true, shift=true) -> ReLU"
+    shape_rule = "the shape stays; each channel, axis 0, is normalised"
+    aliases = ("InstanceNormalization",)
+    ranks = (1, 2, 3)
 
     eps: PositiveFloat = Field(1e-5, description=EPS)
     scale: bool = Field(False, description=SCALE)

@@ -29,13 +29,13 @@ class BatchNorm(Layer):
     where a plain dictionary of tensors lacks it.
     """
 
-    kind: ClassVar[str] = "BatchNorm"
+    kind = "BatchNorm"
     cancels_bias: ClassVar[bool] = True
-    summary: ClassVar[str] = "Batch normalisation of each channel (Ioffe, Szegedy 2015)."
-    example: ClassVar[str] = "Conv(64, 3, padding=1, bias=false) -> BatchNorm -> ReLU"
-    shape_rule: ClassVar[str] = "the shape stays; axis 0 holds the channels"
-    aliases: ClassVar[tuple[str, ...]] = ("BatchNormalization", "BatchNorm1d", "BN")
-    ranks: ClassVar[tuple[int, ...]] = (2, 3)
+    summary = "Batch normalisation of each channel (Ioffe, Szegedy 2015)."
+    example = "Conv(64, 3, padding=1, bias=false) -> BatchNorm -> ReLU"
+    shape_rule = "the shape stays; axis 0 holds the channels"
+    aliases = ("BatchNormalization", "BatchNorm1d", "BN")
+    ranks = (2, 3)
 
     eps: PositiveFloat = Field(1e-5, description=EPS)
     momentum: Share = Field(0.1, description="share of a new batch in the running statistics")
@@ -84,11 +84,11 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     """Normalisation over the last axis."""
 
-    kind: ClassVar[str] = "LayerNorm"
-    summary: ClassVar[str] = "Normalisation over the last axis (Ba et al. 2016)."
-    example: ClassVar[str] = "it + (LayerNorm -> Attention(heads, causal=true))"
-    shape_rule: ClassVar[str] = "the shape stays; the last axis is normalised"
-    aliases: ClassVar[tuple[str, ...]] = ("LayerNormalization",)
+    kind = "LayerNorm"
+    summary = "Normalisation over the last axis (Ba et al. 2016)."
+    example = "it + (LayerNorm -> Attention(heads, causal=true))"
+    shape_rule = "the shape stays; the last axis is normalised"
+    aliases = ("LayerNormalization",)
 
     eps: PositiveFloat = Field(1e-5, description=EPS)
     scale: bool = Field(True, description=SCALE)
@@ -123,12 +123,12 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """Division by the root of the mean square over the last axis, times a learned factor."""
 
-    kind: ClassVar[str] = "RMSNorm"
-    summary: ClassVar[str] = (
+    kind = "RMSNorm"
+    summary = (
         "Division by the root mean square of the last axis (Zhang, Sennrich 2019).")
-    example: ClassVar[str] = "it + (RMSNorm -> Attention(heads, causal=true))"
-    shape_rule: ClassVar[str] = "the shape stays; the last axis is normalised"
-    aliases: ClassVar[tuple[str, ...]] = ("RMSNormalization",)
+    example = "it + (RMSNorm -> Attention(heads, causal=true))"
+    shape_rule = "the shape stays; the last axis is normalised"
+    aliases = ("RMSNormalization",)
 
     eps: PositiveFloat = Field(1e-6, description="added to the mean square, so that it is never 0")
 

@@ -18,8 +18,8 @@ from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
 class _Pool(Layer):
     """The rules that both kinds of pooling share."""
 
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    shape_rule: ClassVar[str] = (
+    ranks = (1, 2, 3)
+    shape_rule = (
         "each spatial axis becomes floor((size + padding - reach) / stride) + 1; with `ceil` it is "
         "rounded up, but no window begins in the padding at the end; with `same` it is "
         "ceil(size / stride)")
@@ -79,11 +79,11 @@ class _Pool(Layer):
 class MaxPool(_Pool):
     """The greatest value of each window. Padding is minus infinity, never the greatest."""
 
-    kind: ClassVar[str] = "MaxPool"
+    kind = "MaxPool"
     takes_maximum: ClassVar[bool] = True
-    summary: ClassVar[str] = "The greatest value of each window."
-    example: ClassVar[str] = "Conv(64, 7, stride=2, padding=3) -> MaxPool(3, stride=2, padding=1)"
-    aliases: ClassVar[tuple[str, ...]] = ("MaxPooling", "MaxPooling1D", "MaxPooling2D",
+    summary = "The greatest value of each window."
+    example = "Conv(64, 7, stride=2, padding=3) -> MaxPool(3, stride=2, padding=1)"
+    aliases = ("MaxPooling", "MaxPooling1D", "MaxPooling2D",
                                           "MaxPooling3D")
 
     size: Size = Field(description="size of the window along each spatial axis")
@@ -121,12 +121,12 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """The mean of each window."""
 
-    kind: ClassVar[str] = "AvgPool"
-    summary: ClassVar[str] = "The mean of each window."
-    example: ClassVar[str] = "AvgPool(3, stride=1, padding=same) -> Conv(32, 1)"
-    shape_rule: ClassVar[str] = _Pool.shape_rule + (
+    kind = "AvgPool"
+    summary = "The mean of each window."
+    example = "AvgPool(3, stride=1, padding=same) -> Conv(32, 1)"
+    shape_rule = _Pool.shape_rule + (
         ", where the added cells never count into the mean, as in TensorFlow and ONNX")
-    aliases: ClassVar[tuple[str, ...]] = ("AveragePool", "AveragePooling", "AveragePooling1D",
+    aliases = ("AveragePool", "AveragePooling", "AveragePooling1D",
                                           "AveragePooling2D", "AveragePooling3D")
 
     size: Size = Field(description="size of the window along each spatial axis")

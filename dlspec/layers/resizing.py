@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -40,13 +40,13 @@ Amount: TypeAlias = Annotated[
 class Upsample(Layer):
     """Makes an image a whole number of times as large."""
 
-    kind: ClassVar[str] = "Upsample"
-    summary: ClassVar[str] = "Makes each spatial axis a whole number of times as large."
-    example: ClassVar[str] = "Upsample(2, mode=bilinear) -> Conv(64, 3, padding=1)"
-    shape_rule: ClassVar[str] = "each spatial axis is multiplied by `scale`"
-    aliases: ClassVar[tuple[str, ...]] = ("UpSampling1D", "UpSampling2D", "UpSampling3D",
+    kind = "Upsample"
+    summary = "Makes each spatial axis a whole number of times as large."
+    example = "Upsample(2, mode=bilinear) -> Conv(64, 3, padding=1)"
+    shape_rule = "each spatial axis is multiplied by `scale`"
+    aliases = ("UpSampling1D", "UpSampling2D", "UpSampling3D",
                                           "UpSampling", "Interpolate")
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    ranks = (1, 2, 3)
 
     scale: Size = Field(description="how many times as large")
     mode: UpsampleMode = Field(
@@ -89,12 +89,12 @@ class Upsample(Layer):
 class PixelShuffle(Layer):
     """Turns groups of channels into a larger image."""
 
-    kind: ClassVar[str] = "PixelShuffle"
-    summary: ClassVar[str] = "Turns channels into a larger image (Shi et al. 2016)."
-    example: ClassVar[str] = "Conv(4 * 64, 3, padding=1) -> PixelShuffle(2)"
-    shape_rule: ClassVar[str] = "[channels / factor², height * factor, width * factor]"
-    aliases: ClassVar[tuple[str, ...]] = ("DepthToSpace", "SubPixel")
-    ranks: ClassVar[tuple[int, ...]] = (2,)
+    kind = "PixelShuffle"
+    summary = "Turns channels into a larger image (Shi et al. 2016)."
+    example = "Conv(4 * 64, 3, padding=1) -> PixelShuffle(2)"
+    shape_rule = "[channels / factor², height * factor, width * factor]"
+    aliases = ("DepthToSpace", "SubPixel")
+    ranks = (2,)
 
     factor: PositiveInt = Field(description="how many times as high and wide the image becomes")
 
@@ -125,11 +125,11 @@ class PixelShuffle(Layer):
 class ChannelShuffle(Layer):
     """Deals the channels of each group out over all groups."""
 
-    kind: ClassVar[str] = "ChannelShuffle"
-    summary: ClassVar[str] = (
+    kind = "ChannelShuffle"
+    summary = (
         "Deals the channels of each group out over all groups (ShuffleNet, Zhang et al. 2018).")
-    example: ClassVar[str] = "Conv(240, 1, groups=3) -> ChannelShuffle(3)"
-    shape_rule: ClassVar[str] = "the shape stays; `groups` divides the channels, axis 0"
+    example = "Conv(240, 1, groups=3) -> ChannelShuffle(3)"
+    shape_rule = "the shape stays; `groups` divides the channels, axis 0"
 
     groups: PositiveInt = Field(description="groups of channels")
 
@@ -160,13 +160,13 @@ class ChannelShuffle(Layer):
 class Pad(Layer):
     """Adds cells around an image, as many at both ends of an axis or a pair of numbers."""
 
-    kind: ClassVar[str] = "Pad"
-    summary: ClassVar[str] = "Adds cells at the ends of the spatial axes."
-    example: ClassVar[str] = "Pad(((0, 1), (0, 1))) -> Conv(64, 3, stride=2)"
-    shape_rule: ClassVar[str] = "each spatial axis grows by what is added at its two ends"
-    aliases: ClassVar[tuple[str, ...]] = ("ZeroPad2d", "ZeroPadding1D", "ZeroPadding2D",
+    kind = "Pad"
+    summary = "Adds cells at the ends of the spatial axes."
+    example = "Pad(((0, 1), (0, 1))) -> Conv(64, 3, stride=2)"
+    shape_rule = "each spatial axis grows by what is added at its two ends"
+    aliases = ("ZeroPad2d", "ZeroPadding1D", "ZeroPadding2D",
                                           "ZeroPadding3D", "ReflectionPad2d", "ReplicationPad2d")
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    ranks = (1, 2, 3)
 
     amount: Amount = Field(description="cells added at both ends, or (before, after) by axis")
     mode: PaddingMode = Field("zeros", description="what the added cells hold")
@@ -206,12 +206,12 @@ class Pad(Layer):
 class CenterCrop(Layer):
     """Cuts the middle out; of an odd number of cells to drop, the larger half is at the end."""
 
-    kind: ClassVar[str] = "CenterCrop"
-    summary: ClassVar[str] = "Cuts the middle out of an image."
-    example: ClassVar[str] = "skip = encoded -> CenterCrop(it.height)"
-    shape_rule: ClassVar[str] = "each spatial axis becomes `size`, from (input - size) // 2 on"
-    aliases: ClassVar[tuple[str, ...]] = ("Crop", "Cropping1D", "Cropping2D", "Cropping3D")
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    kind = "CenterCrop"
+    summary = "Cuts the middle out of an image."
+    example = "skip = encoded -> CenterCrop(it.height)"
+    shape_rule = "each spatial axis becomes `size`, from (input - size) // 2 on"
+    aliases = ("Crop", "Cropping1D", "Cropping2D", "Cropping3D")
+    ranks = (1, 2, 3)
 
     size: Size = Field(description="size of what is kept, along each spatial axis")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from dlspec.ir.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -24,12 +22,12 @@ class LRN(Layer):
     effect divided by the size, as in Caffe, PyTorch and ONNX.
     """
 
-    kind: ClassVar[str] = "LRN"
-    summary: ClassVar[str] = (
+    kind = "LRN"
+    summary = (
         "Local response normalisation across channels (Krizhevsky et al. 2012).")
-    example: ClassVar[str] = "Conv(96, 11, stride=4) -> ReLU -> LRN(5) -> MaxPool(3, stride=2)"
-    shape_rule: ClassVar[str] = "the shape stays; axis 0 holds the channels"
-    aliases: ClassVar[tuple[str, ...]] = ("LocalResponseNorm", "LocalResponseNormalization")
+    example = "Conv(96, 11, stride=4) -> ReLU -> LRN(5) -> MaxPool(3, stride=2)"
+    shape_rule = "the shape stays; axis 0 holds the channels"
+    aliases = ("LocalResponseNorm", "LocalResponseNormalization")
 
     size: PositiveInt = Field(5, description="neighbouring channels that count")
     alpha: PositiveFloat = Field(1e-4, description="factor of the mean square")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -26,17 +25,17 @@ class ConvTranspose(Layer):
     number of cells the larger half goes at the end.
     """
 
-    kind: ClassVar[str] = "ConvTranspose"
-    summary: ClassVar[str] = (
+    kind = "ConvTranspose"
+    summary = (
         "A transposed convolution, the gradient of a convolution (Zeiler et al. 2010).")
-    example: ClassVar[str] = "ConvTranspose(64, 4, stride=2, padding=1, bias=false) -> BatchNorm"
-    shape_rule: ClassVar[str] = (
+    example = "ConvTranspose(64, 4, stride=2, padding=1, bias=false) -> BatchNorm"
+    shape_rule = (
         "the channels become `filters`; each spatial axis becomes (size - 1) * stride - 2 * padding"
         " + dilation * (kernel - 1) + output_padding + 1, or size * stride with `same`")
-    aliases: ClassVar[tuple[str, ...]] = ("Deconvolution", "Deconv", "TransposedConv",
+    aliases = ("Deconvolution", "Deconv", "TransposedConv",
                                           "ConvTransposed")
-    takes_activation: ClassVar[bool] = True
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    takes_activation = True
+    ranks = (1, 2, 3)
 
     filters: PositiveInt = Field(description="channels of the result")
     kernel: Size = Field(description="size of the kernel along each spatial axis")

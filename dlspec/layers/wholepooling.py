@@ -18,8 +18,8 @@ from dlspec.layers.windows import AXES, per_axis, spatial
 class _GlobalPool(Layer):
     """The rules that both kinds of global pooling share."""
 
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    shape_rule: ClassVar[str] = "[channels], or with `keepdims` [channels, 1, 1] for an image"
+    ranks = (1, 2, 3)
+    shape_rule = "[channels], or with `keepdims` [channels, 1, 1] for an image"
     method: ClassVar[str]
     module: ClassVar[str]
     operator_name: ClassVar[str]
@@ -49,36 +49,36 @@ class _GlobalPool(Layer):
 class GlobalAvgPool(_GlobalPool):
     """The mean of each channel."""
 
-    kind: ClassVar[str] = "GlobalAvgPool"
-    summary: ClassVar[str] = "The mean of each channel (Lin et al. 2013)."
-    example: ClassVar[str] = "GlobalAvgPool -> Dense(classes)"
-    aliases: ClassVar[tuple[str, ...]] = ("GlobalAveragePool", "GlobalAveragePooling",
+    kind = "GlobalAvgPool"
+    summary = "The mean of each channel (Lin et al. 2013)."
+    example = "GlobalAvgPool -> Dense(classes)"
+    aliases = ("GlobalAveragePool", "GlobalAveragePooling",
                                           "GlobalAveragePooling1D", "GlobalAveragePooling2D",
                                           "GlobalAveragePooling3D")
-    method: ClassVar[str] = "mean"
-    module: ClassVar[str] = "AdaptiveAvgPool"
-    operator_name: ClassVar[str] = "GlobalAveragePool"
+    method = "mean"
+    module = "AdaptiveAvgPool"
+    operator_name = "GlobalAveragePool"
 
 
 class GlobalMaxPool(_GlobalPool):
     """The greatest value of each channel."""
 
-    kind: ClassVar[str] = "GlobalMaxPool"
+    kind = "GlobalMaxPool"
     takes_maximum: ClassVar[bool] = True
-    summary: ClassVar[str] = "The greatest value of each channel."
-    example: ClassVar[str] = "GlobalMaxPool -> Dense(classes)"
-    aliases: ClassVar[tuple[str, ...]] = ("GlobalMaxPooling", "GlobalMaxPooling1D",
+    summary = "The greatest value of each channel."
+    example = "GlobalMaxPool -> Dense(classes)"
+    aliases = ("GlobalMaxPooling", "GlobalMaxPooling1D",
                                           "GlobalMaxPooling2D", "GlobalMaxPooling3D")
-    method: ClassVar[str] = "amax"
-    module: ClassVar[str] = "AdaptiveMaxPool"
-    operator_name: ClassVar[str] = "GlobalMaxPool"
+    method = "amax"
+    module = "AdaptiveMaxPool"
+    operator_name = "GlobalMaxPool"
 
 
 class _AdaptivePool(Layer):
     """The rules that both kinds of adaptive pooling share."""
 
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    shape_rule: ClassVar[str] = (
+    ranks = (1, 2, 3)
+    shape_rule = (
         "each spatial axis becomes `size`: place i covers the cells from floor(i * input / size) "
         "to ceil((i + 1) * input / size)")
     function: ClassVar[str]
@@ -122,14 +122,14 @@ class _AdaptivePool(Layer):
 class AdaptiveAvgPool(_AdaptivePool):
     """Means of windows laid so that the result has the given size."""
 
-    kind: ClassVar[str] = "AdaptiveAvgPool"
-    summary: ClassVar[str] = "Means of windows laid so that the result has a given size."
-    example: ClassVar[str] = "AdaptiveAvgPool(7) -> Flatten -> Dense(4096)"
-    aliases: ClassVar[tuple[str, ...]] = ("AdaptiveAveragePooling", "AdaptiveAveragePooling1D",
+    kind = "AdaptiveAvgPool"
+    summary = "Means of windows laid so that the result has a given size."
+    example = "AdaptiveAvgPool(7) -> Flatten -> Dense(4096)"
+    aliases = ("AdaptiveAveragePooling", "AdaptiveAveragePooling1D",
                                           "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D")
-    function: ClassVar[str] = "adaptive_avg_pool"
-    whole: ClassVar[str] = "GlobalAveragePool"
-    windowed: ClassVar[str] = "AveragePool"
+    function = "adaptive_avg_pool"
+    whole = "GlobalAveragePool"
+    windowed = "AveragePool"
 
     def extra(self) -> dict[str, int]:
         return {"count_include_pad": 0}
@@ -138,12 +138,12 @@ class AdaptiveAvgPool(_AdaptivePool):
 class AdaptiveMaxPool(_AdaptivePool):
     """Greatest values of windows laid so that the result has the given size."""
 
-    kind: ClassVar[str] = "AdaptiveMaxPool"
+    kind = "AdaptiveMaxPool"
     takes_maximum: ClassVar[bool] = True
-    summary: ClassVar[str] = "Greatest values of windows laid so that the result has a given size."
-    example: ClassVar[str] = "AdaptiveMaxPool(1) -> Flatten"
-    aliases: ClassVar[tuple[str, ...]] = ("AdaptiveMaxPooling", "AdaptiveMaxPooling1D",
+    summary = "Greatest values of windows laid so that the result has a given size."
+    example = "AdaptiveMaxPool(1) -> Flatten"
+    aliases = ("AdaptiveMaxPooling", "AdaptiveMaxPooling1D",
                                           "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D")
-    function: ClassVar[str] = "adaptive_max_pool"
-    whole: ClassVar[str] = "GlobalMaxPool"
-    windowed: ClassVar[str] = "MaxPool"
+    function = "adaptive_max_pool"
+    whole = "GlobalMaxPool"
+    windowed = "MaxPool"
