@@ -364,6 +364,23 @@ def test_a_file_that_is_no_program_is_one_diagnostic(text: str, tmp_path: Path) 
     assert len(caught.value.diagnostics) == 1
 
 
+def test_compile_to_python(tmp_path: Path) -> None:
+    done = run("compile", LENET, "--no-train", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "wrote lenet.py\n")
+    source = (tmp_path / "lenet.py").read_text()
+    assert "class LeNet(nn.Module):" in source
+    assert "def train" not in source
+    assert run("compile", LENET, "--no-train", "-o", "-").out == source
+    assert dlspec.load(LENET).models["LeNet"].to_torch(train=False) == source
+
+
+def test_compile_to_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    done = run("compile", LENET, "--to", "onnx", "-o", "net.onnx", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "", "wrote net.onnx\n")
+    onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     done = run("compile", LENET, "--to", "ir", "-o", tmp_path / "no/such/folder.json")
     assert done.code == 3
