@@ -74,7 +74,7 @@ def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
 
 def _build(run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int | None,
            batch: int | None) -> tuple[bytes, dict[str, object]]:
-    from dlspec.backends.onnx import build, describe, serialize, verify
+    from dlspec.backends.onnx import build_file, describe, newest_opset
     from dlspec.backends.problem import BackendProblem
     from dlspec.ir.card import to_metadata
 
@@ -85,11 +85,10 @@ def _build(run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int 
     card = describe(program, key, dataset.classes if dataset else None, plan)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     try:
-        made = build(program, key, weights, opset, to_metadata(card), batch=batch)
+        content = build_file(program, key, weights, opset, to_metadata(card), batch=batch)
     except BackendProblem as problem:
         raise SpecFault(f"{problem.code}: {problem.message}") from problem
-    verify(made)
-    return serialize(made), {"opset": made.opset_import[0].version, "classes": len(card.classes)}
+    return content, {"opset": opset or newest_opset(), "classes": len(card.classes)}
 
 
 def _compared(run: Reopened, model: nn.Module, dataset: Dataset | None, content: bytes,

@@ -1,44 +1,22 @@
-"""Builds an ONNX model from the nodes of the IR, blocks unfolded.
-
-Each layer says in neutral data which nodes it becomes (`dlspec.ir.forms`); here their local
-names become names of the graph and their weights its tensors. Nothing is traced.
-"""
+"""Builds ONNX models and files from the IR, blocks unfolded. Nothing is traced."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from math import prod
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, helper
+from onnx import ModelProto
 
 from dlspec import __version__
+from dlspec.backends.onnx.assembly import Assembly
+from dlspec.backends.onnx.checking import check
 from dlspec.backends.onnx.describe import describe
-from dlspec.backends.onnx.names import Names
 from dlspec.backends.onnx.opsets import OLDEST_OPSET, ir_version, newest_opset
-from dlspec.backends.onnx.tensors import (
-    Array,
-    constant_array,
-    given_array,
-    initial_array,
-    tensor_proto,
-)
-from dlspec.backends.onnx.values import batch_name, value_info
+from dlspec.backends.onnx.serialize import file_of
+from dlspec.backends.onnx.tensors import Array, write_tensor
 from dlspec.backends.problem import BackendProblem
 from dlspec.ir.card import to_metadata
-from dlspec.ir.forms import OnnxDerived, OnnxForm, Unsupported
-from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
-from dlspec.ir.layer import Initial
-from dlspec.ir.types import TensorType
-from dlspec.ir.walk import buffer_shapes, weight_shapes
-
-_LARGEST = 2**31 - 2**20
-"""Bytes of weights in one file: protobuf's limit of 2 GiB, less room for the graph."""
+from dlspec.ir.graph import Graph, Program
 
 
 def build(
@@ -62,223 +40,56 @@ def build(
     Raises BackendProblem (E0416) where ONNX cannot express a layer or the weights are over
     2 GiB, ValueError where weights are missing or have another shape.
     """
+    model, arrays = _parts(program, model_key, weights, opset, metadata, batch, seed)
+    for name, array in arrays.items():
+        write_tensor(model.graph.initializer.add(), name, array)
+    return model
+
+
+def build_file(
+    program: Program,
+    model_key: str,
+    weights: Mapping[str, Array] | None = None,
+    opset: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    batch: int | None = None,
+    seed: int = 0,
+    checked: bool = True,
+) -> bytes:
+    """The content of an ONNX file of the model, with its checksum.
+
+    The same as `serialize(build(…))`, after `verify` if `checked`, with the weights copied once.
+    Raises what `build` and `verify` raise.
+    """
+    model, arrays = _parts(program, model_key, weights, opset, metadata, batch, seed)
+    content = file_of(model, arrays)
+    if checked:
+        check(model, arrays, content)
+    return content
+
+
+def _parts(program: Program, model_key: str, weights: Mapping[str, Array] | None,
+           opset: int | None, metadata: Mapping[str, str] | None, batch: int | None, seed: int
+           ) -> tuple[ModelProto, dict[str, Array]]:
+    """A model without its tensors, and these."""
     graph = program.graphs[model_key]
-    newest = onnx.defs.onnx_opset_version()
-    opset = newest_opset() if opset is None else opset
-    if not OLDEST_OPSET <= opset <= newest:
-        raise BackendProblem("E0416", f"`{graph.name}` cannot be written in opset {opset}; "
-                             f"opsets {OLDEST_OPSET} to {newest} can", graph=graph.key)
-    assembly = _Assembly(program, graph, weights, opset, seed)
+    opset = _opset(graph, opset)
+    assembly = Assembly(program, graph, weights, opset, seed)
     card = to_metadata(describe(program, model_key)) | dict(metadata or {})
     model = ModelProto(ir_version=ir_version(opset), producer_name="dlspec",
                        producer_version=__version__, doc_string=program.documentation)
     model.opset_import.add(domain="", version=opset)
     for key, value in card.items():
         model.metadata_props.add(key=key, value=value)
-    model.graph.CopyFrom(assembly.graph_proto(batch))
-    return model
+    return model, assembly.fill(model.graph, batch)
 
 
-class _Assembly:
-    """What comes together while a model is unfolded: nodes, types of values, makers of tensors."""
-
-    def __init__(self, program: Program, graph: Graph, weights: Mapping[str, Array] | None,
-                 opset: int, seed: int) -> None:
-        self._program, self._graph, self._weights = program, graph, weights
-        self._opset, self._seed = opset, seed
-        self._shapes = weight_shapes(program, graph) | buffer_shapes(program, graph)
-        inputs = [port.name for port in graph.inputs]
-        self._values = Names([*self._shapes, *inputs])
-        self._node_names = Names()
-        self._nodes: list[NodeProto] = []
-        self._types: dict[str, TensorType] = {}
-        self._tensors: dict[str, Callable[[], Array]] = {}
-        self._forms: dict[tuple[str, str], OnnxForm] = {}
-        self._outputs = [self._values.claim(port.name) for port in graph.outputs]
-        first: dict[str, str] = {}
-        for port, name in zip(graph.outputs, self._outputs, strict=True):
-            first.setdefault(port.value, name)
-        self._unfold(graph, {p.value: p.name for p in graph.inputs}, "", "", first)
-
-    def graph_proto(self, batch: int | None) -> GraphProto:
-        """The graph of all that the outputs need."""
-        graph = self._graph
-        nodes, used = _needed(self._nodes, self._outputs)
-        size = batch_name(self._types.values()) if batch is None else batch
-        proto = GraphProto(name=graph.name, doc_string=graph.documentation)
-        for port in graph.inputs:
-            type_ = graph.types[port.value]
-            proto.input.append(value_info(port.name, type_, size, str(type_)))
-        for port, name in zip(graph.outputs, self._outputs, strict=True):
-            type_ = graph.types[port.value]
-            proto.output.append(value_info(name, type_, size, str(type_)))
-        ends = {value.name for value in (*proto.input, *proto.output)}
-        proto.value_info.extend(value_info(name, type_, size) for name, type_
-                                in self._types.items() if name in used and name not in ends)
-        proto.node.extend(nodes)
-        makers = {name: make for name, make in self._tensors.items() if name in used}
-        self._refuse_size(4 * sum(prod(self._shapes.get(name, ())) for name in makers))
-        proto.initializer.extend(tensor_proto(name, make()) for name, make in makers.items())
-        return proto
-
-    def _refuse_size(self, size: int) -> None:
-        if size > _LARGEST:
-            raise BackendProblem(
-                "E0416", f"the weights of `{self._graph.name}` take {size / 2**30:.1f} GiB; "
-                "an ONNX file holds at most 2 GiB", graph=self._graph.key)
-
-    def _unfold(self, graph: Graph, env: dict[str, str], prefix: str, weights: str,
-                wanted: Mapping[str, str]) -> dict[str, str]:
-        """Add the nodes of a graph; returns the ONNX name of each of its values.
-
-        env:     names of its inputs; prefix, weights: what stands before paths, and before
-                 names of weights (another use's, where they are shared)
-        wanted:  names that some of its values must get
-        """
-        for value, name in env.items():
-            self._types.setdefault(name, graph.types[value])
-        for node in graph.nodes:
-            owner = weights + (node.shares or node.path)
-            if isinstance(node, CallNode):
-                self._call(node, env, prefix, owner, wanted)
-                continue
-            outputs = {value: wanted.get(value) or self._values.claim(prefix + value)
-                       for value in node.outputs}
-            if isinstance(node, ParameterNode):
-                self._parameter(graph, node, outputs[node.outputs[0]], owner)
-                env |= outputs
-            else:
-                env |= self._layer(graph, node, env, outputs, prefix + node.path, owner)
-            self._types.update({env[value]: graph.types[value] for value in node.outputs})
-        if not prefix:
-            self._rename_outputs(env)
-        return env
-
-    def _rename_outputs(self, env: Mapping[str, str]) -> None:
-        """Give outputs that are inputs, or are two at once, a value of their own."""
-        for port, name in zip(self._graph.outputs, self._outputs, strict=True):
-            if env[port.value] != name:
-                self._add("Identity", [env[port.value]], [name], name)
-
-    def _call(self, node: CallNode, env: dict[str, str], prefix: str, owner: str,
-              wanted: Mapping[str, str]) -> None:
-        inner = self._program.graphs[node.graph]
-        given = {port.value: env[value]
-                 for port, value in zip(inner.inputs, node.inputs, strict=True)}
-        results = dict(zip(node.outputs, (port.value for port in inner.outputs), strict=True))
-        passed: dict[str, str] = {}
-        for outer, value in results.items():
-            if outer in wanted and value not in given:
-                passed.setdefault(value, wanted[outer])
-        made = self._unfold(inner, given, f"{prefix}{node.path}.", owner + ".", passed)
-        env |= {outer: made[value] for outer, value in results.items()}
-
-    def _layer(self, graph: Graph, node: LayerNode, env: Mapping[str, str],
-               outputs: Mapping[str, str], path: str, owner: str) -> dict[str, str]:
-        """Add the nodes of a layer; returns the names of its results."""
-        form = self._form(graph, node, path)
-        if not form.nodes:
-            return {y: env[x] for x, y in zip(node.inputs, node.outputs, strict=True)}
-        local = {"": ""} | {f"x{n}": env[value] for n, value in enumerate(node.inputs)}
-        local |= {f"y{n}": outputs[value] for n, value in enumerate(node.outputs)}
-        for step in form.nodes:
-            for name in (*step.inputs, *step.outputs):
-                if name not in local:
-                    local[name] = self._local(graph, node, form, name, path, owner)
-        last = len(form.nodes) - 1
-        for number, step in enumerate(form.nodes):
-            name = path if number == last else f"{path}.{step.op.lower()}"
-            if not onnx.defs.has(step.op, self._opset):
-                raise BackendProblem(
-                    "E0416", f"`{node.layer.kind}` (`{path}`) needs ONNX's `{step.op}`, which "
-                    f"opset {self._opset} does not have", graph=graph.key, node=node.path,
-                    help="choose a newer opset")
-            self._add(step.op, [local[x] for x in step.inputs], [local[y] for y in step.outputs],
-                      name, step.attributes)
-        return dict(outputs)
-
-    def _form(self, graph: Graph, node: LayerNode, path: str) -> OnnxForm:
-        """The form of a layer, asked for once however often its block is used."""
-        key = (graph.key, node.path)
-        if key not in self._forms:
-            form = node.layer.onnx(graph.input_types(node), graph.output_types(node))
-            if isinstance(form, Unsupported):
-                raise BackendProblem("E0416", f"`{node.layer.kind}` (`{path}`) cannot be "
-                                     f"expressed in ONNX because {form.because}",
-                                     graph=graph.key, node=node.path)
-            self._forms[key] = form
-        return self._forms[key]
-
-    def _local(self, graph: Graph, node: LayerNode, form: OnnxForm, name: str, path: str,
-               owner: str) -> str:
-        """The name in the graph of a weight, constant, derived weight or value in between."""
-        family, _, rest = name.partition(".")
-        if family == "w":
-            full = f"{owner}.{rest}"
-            self._tensors[full] = partial(self._weight, graph, node, owner, rest)
-            return full
-        full = self._values.claim(f"{path}.{rest}")
-        if family == "c":
-            self._tensors[full] = partial(constant_array, form.constants[rest])
-        elif family == "d":
-            self._tensors[full] = partial(self._derived, graph, node, owner, form.derived[rest])
-        elif family != "t":
-            raise AssertionError(f"`{node.layer.kind}` names `{name}` in its ONNX form")
-        return full
-
-    def _weight(self, graph: Graph, node: LayerNode, owner: str, name: str) -> Array:
-        full = f"{owner}.{name}"
-        shape = self._shapes[full]
-        if self._weights is not None:
-            return given_array(full, shape, self._weights)
-        initial = node.layer.initial(graph.input_types(node))[name]
-        return initial_array(full, shape, initial, self._seed)
-
-    def _derived(self, graph: Graph, node: LayerNode, owner: str, derived: OnnxDerived) -> Array:
-        pieces = [self._weight(graph, node, owner, name)[start:stop]
-                  for name, start, stop in derived.pieces]
-        return np.concatenate(pieces).reshape(derived.shape)
-
-    def _parameter(self, graph: Graph, node: ParameterNode, output: str, full: str) -> None:
-        """A learned tensor, repeated for every example of the batch."""
-        shape = self._shapes[full]
-        self._tensors[full] = partial(self._parameter_array, full, shape, node.initial)
-        batch, size, whole = (self._values.claim(f"{output}.{part}")
-                              for part in ("batch", "size", "shape"))
-        self._tensors[size] = partial(np.array, shape, np.int64)
-        self._add("Shape", [self._graph.inputs[0].name], [batch], batch, {"start": 0, "end": 1})
-        self._add("Concat", [batch, size], [whole], whole, {"axis": 0})
-        self._add("Expand", [full, whole], [output], output)
-
-    def _parameter_array(self, name: str, shape: tuple[int, ...], initial: str) -> Array:
-        if self._weights is not None:
-            return given_array(name, shape, self._weights)
-        return initial_array(name, shape, _initial(initial), self._seed)
-
-    def _add(self, op: str, inputs: list[str], outputs: list[str], name: str,
-             attributes: Mapping[str, Any] = MappingProxyType({})) -> None:
-        node = NodeProto(op_type=op, name=self._node_names.claim(name), input=inputs,
-                         output=outputs)
-        node.attribute.extend(helper.make_attribute(key, value)
-                              for key, value in attributes.items())
-        self._nodes.append(node)
-
-
-def _needed(nodes: list[NodeProto], outputs: list[str]) -> tuple[list[NodeProto], set[str]]:
-    """The nodes that the outputs need, in order, and every name that these use."""
-    used = set(outputs)
-    kept: list[NodeProto] = []
-    for node in reversed(nodes):
-        if not used.isdisjoint(node.output):
-            used.update(node.input)
-            used.update(node.output)
-            kept.append(node)
-    return kept[::-1], used
-
-
-def _initial(text: str) -> Initial:
-    """`normal(0.02)` as layers say it."""
-    match = re.fullmatch(r"(normal|uniform)\(([-+.0-9e]+)\)", text)
-    if match:
-        return ("normal" if match[1] == "normal" else "uniform"), float(match[2])
-    return "constant", {"zeros": 0.0, "ones": 1.0}[text]
+def _opset(graph: Graph, wanted: int | None) -> int:
+    if wanted is None:
+        return newest_opset()
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= wanted <= newest:
+        raise BackendProblem("E0416", f"`{graph.name}` cannot be written in opset {wanted}; "
+                             f"opsets {OLDEST_OPSET} to {newest} can", graph=graph.key)
+    return wanted

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx
-from onnx import ModelProto, TypeProto, helper
+from onnx import ModelProto, TypeProto, helper, numpy_helper
+
+from dlspec.backends.onnx.tensors import Array, write_head, write_tensor
 
 _SMALL = 4096
 """Elements of a tensor that shape inference may want to read (shapes, axes); weights are more."""
@@ -21,19 +25,25 @@ def verify(model: ModelProto) -> None:
     Raises InvalidModel where onnx.checker refuses it, where strict shape inference refuses it
     or finds another type than ours for any value, or where ONNX Runtime makes no session of it.
     """
-    skeleton = without_weights(model)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    check(model, arrays, model.SerializeToString())
+
+
+def check(model: ModelProto, arrays: Mapping[str, Array], content: bytes) -> None:
+    """`verify` for a model whose tensors are apart; `content` is the file of both."""
+    skeleton = without_weights(model, arrays)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(content)
         onnx.checker.check_model(skeleton, full_check=True)
         inferred = onnx.shape_inference.infer_shapes(
             skeleton, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise InvalidModel(f"ONNX refuses the model: {_first_line(error)}") from error
     _compare(model, inferred)
-    _make_session(model)
+    _make_session(content)
 
 
-def without_weights(model: ModelProto) -> ModelProto:
+def without_weights(model: ModelProto, arrays: Mapping[str, Array]) -> ModelProto:
     """The same model with its large tensors as inputs and no types of inner values."""
     skeleton = ModelProto(ir_version=model.ir_version)
     skeleton.opset_import.extend(model.opset_import)
@@ -42,12 +52,14 @@ def without_weights(model: ModelProto) -> ModelProto:
     graph.node.extend(model.graph.node)
     graph.input.extend(model.graph.input)
     graph.output.extend(model.graph.output)
-    for tensor in model.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.raw_data) <= 4 * _SMALL:
-            graph.initializer.append(tensor)
-        else:
-            graph.input.append(
-                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    for name, array in arrays.items():
+        tensor = graph.initializer.add()
+        if array.size <= _SMALL:
+            write_tensor(tensor, name, array)
+            continue
+        write_head(tensor, name, array)
+        graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
+        del graph.initializer[-1]
     return skeleton
 
 
@@ -84,14 +96,13 @@ def _text(type_: TypeProto) -> str:
     return f"{onnx.TensorProto.DataType.Name(tensor.elem_type).lower()}[{', '.join(sizes)}]"
 
 
-def _make_session(model: ModelProto) -> None:
+def _make_session(content: bytes) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base class
         raise InvalidModel(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
 

@@ -23,12 +23,26 @@ _ELEMENTS = {
 }
 
 
-def tensor_proto(name: str, array: Array) -> TensorProto:
-    """A tensor of float32, int64 or bool with its elements as raw bytes, no copy by element."""
-    kind = array.dtype.name if array.dtype.name in _ELEMENTS else "float32"
-    element, stored = _ELEMENTS[kind]
-    data = np.ascontiguousarray(array, dtype=stored).tobytes()
-    return TensorProto(name=name, dims=array.shape, data_type=element, raw_data=data)
+def write_tensor(proto: TensorProto, name: str, array: Array) -> None:
+    """Write an array of float32, int64 or bool into a tensor, its elements as raw bytes."""
+    write_head(proto, name, array)
+    proto.raw_data = stored(array).tobytes()
+
+
+def write_head(proto: TensorProto, name: str, array: Array) -> None:
+    """Write all of a tensor but its elements."""
+    proto.name = name
+    proto.dims.extend(array.shape)
+    proto.data_type = _ELEMENTS[_kind(array)][0]
+
+
+def stored(array: Array) -> Array:
+    """The array as ONNX stores it, row by row and little-endian: itself where it is so."""
+    return np.ascontiguousarray(array, dtype=_ELEMENTS[_kind(array)][1])
+
+
+def _kind(array: Array) -> str:
+    return array.dtype.name if array.dtype.name in _ELEMENTS else "float32"
 
 
 def constant_array(constant: OnnxConstant) -> Array:
@@ -46,8 +60,13 @@ def initial_array(name: str, shape: tuple[int, ...], initial: Initial, seed: int
         return np.full(shape, amount, np.float32)
     generator = np.random.default_rng([seed, crc32(name.encode())])
     if kind == "normal":
-        return generator.standard_normal(shape, np.float32) * np.float32(amount)
-    return (generator.random(shape, np.float32) * 2 - 1) * np.float32(amount)
+        values = generator.standard_normal(shape, np.float32)
+        values *= np.float32(amount)
+        return values
+    values = generator.random(shape, np.float32)
+    values *= np.float32(2 * amount)
+    values -= np.float32(amount)
+    return values
 
 
 def given_array(name: str, shape: tuple[int, ...], weights: Mapping[str, Array]) -> Array:
