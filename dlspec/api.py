@@ -1,7 +1,7 @@
 """The public face in Python: a spec as an object with its models.
 
-    spec = dlspec.load("lenet.dlnet")
-    print(spec.models["LeNet"].to_torch())
+spec = dlspec.load("lenet.dlnet")
+print(spec.models["LeNet"].to_torch())
 """
 
 from __future__ import annotations

@@ -125,9 +125,7 @@ def test_errors_go_to_standard_error(name: str, tmp_path: Path) -> None:
 
 def test_a_closed_pipe_is_silent() -> None:
     command = f"{sys.executable} -m dlspec schema | head -n 1"
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 

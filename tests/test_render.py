@@ -58,7 +58,9 @@ def addition(source: Source) -> Diagnostic:
 
 def test_the_form_of_the_language_guide() -> None:
     source = Source("resnet.dlnet", RESNET)
-    assert render([addition(source)]) == """\
+    assert (
+        render([addition(source)])
+        == """\
 error[E0402]: these tensors cannot be added: [64, 28, 28] and [128, 28, 28]
   ┌─ resnet.dlnet:14:3
   │
@@ -72,6 +74,7 @@ error[E0402]: these tensors cannot be added: [64, 28, 28] and [128, 28, 28]
 
 1 error
 """
+    )
 
 
 def test_labels_hang_below_when_there_are_several_on_a_line() -> None:
@@ -80,7 +83,9 @@ def test_labels_hang_below_when_there_are_several_on_a_line() -> None:
         "E0402", "error", "no", span(source, "x"), "one",
         (Label(span(source, "y"), "two"), Label(span(source, "z"), "three")),
     )  # fmt: skip
-    assert render_one(found) == """\
+    assert (
+        render_one(found)
+        == """\
 error[E0402]: no
   ┌─ a.dlnet:1:1
   │
@@ -89,6 +94,7 @@ error[E0402]: no
   │ │   ╰ two
   │ ╰ one
 """
+    )
 
 
 def test_a_mark_within_a_mark_is_seen() -> None:
@@ -97,7 +103,9 @@ def test_a_mark_within_a_mark_is_seen() -> None:
         "E0303", "error", "no", span(source, "Conv(8, 3)"), "whole",
         (Label(span(source, "8"), "part"),),
     )  # fmt: skip
-    assert render_one(found) == """\
+    assert (
+        render_one(found)
+        == """\
 error[E0303]: no
   ┌─ a.dlnet:1:1
   │
@@ -106,6 +114,7 @@ error[E0303]: no
   │ │    ╰ part
   │ ╰ whole
 """
+    )
 
 
 def test_another_file_has_an_excerpt_of_its_own() -> None:
@@ -114,7 +123,9 @@ def test_another_file_has_an_excerpt_of_its_own() -> None:
         "E0412", "warning", "no", span(main, "Stem"), "used here",
         (Label(span(blocks, "block Stem"), "declared here"),),
     )  # fmt: skip
-    assert render_one(found) == """\
+    assert (
+        render_one(found)
+        == """\
 warning[E0412]: no
   ┌─ a.dlnet:1:1
   │
@@ -126,12 +137,15 @@ warning[E0412]: no
 2 │ block Stem {}
   │ ---------- declared here
 """
+    )
 
 
 def test_a_span_of_several_lines_shows_its_ends() -> None:
     source = Source("a.dlnet", "model A {\n  Dense(1)\n  ReLU\n\n}\nlet x = 1\n")
     found = Diagnostic("E0211", "error", "no", Span(source, 0, source.text.index("let")), "all")
-    assert render_one(found) == """\
+    assert (
+        render_one(found)
+        == """\
 error[E0211]: no
   ┌─ a.dlnet:1:1
   │
@@ -141,6 +155,7 @@ error[E0211]: no
 5 │ }
   │ ^ all
 """
+    )
 
 
 def test_one_line_between_two_is_shown_instead_of_left_out() -> None:
@@ -153,13 +168,16 @@ def test_one_line_between_two_is_shown_instead_of_left_out() -> None:
 
 def test_the_gutter_grows_with_the_line_numbers() -> None:
     source = Source("a.dlnet", "\n" * 1233 + "oops\n")
-    assert render_one(Diagnostic("E0201", "error", "no", span(source, "oops"))) == """\
+    assert (
+        render_one(Diagnostic("E0201", "error", "no", span(source, "oops")))
+        == """\
 error[E0201]: no
     ┌─ a.dlnet:1234:1
     │
 1234│ oops
     │ ^^^^
 """
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,9 +193,7 @@ error[E0201]: no
         ("\ud800x", "x", "\\ud800x", "      ^"),
     ],
 )
-def test_marks_stand_under_their_characters(
-    line: str, target: str, shown: str, marks: str
-) -> None:
+def test_marks_stand_under_their_characters(line: str, target: str, shown: str, marks: str) -> None:
     source = Source("a.dlnet", line + "\n")
     printed = render_one(Diagnostic("E0002", "error", "no", span(source, target))).splitlines()
     assert printed[3] == f"1 │ {shown}"

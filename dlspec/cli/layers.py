@@ -125,8 +125,12 @@ def _page(layer: dict[str, Any]) -> str:
             head += f" = {argument['default']}" if "default" in argument else " (required)"
             lines += [f"  {head}", f"      {argument['description']}: {argument['type']}"]
     lines += ["", "Shape", f"  {layer['shape_rule']}"]
-    for title, key in (("Also", "names"), ("PyTorch", "pytorch"), ("ONNX", "onnx"),
-                       ("Called elsewhere", "elsewhere")):
+    for title, key in (
+        ("Also", "names"),
+        ("PyTorch", "pytorch"),
+        ("ONNX", "onnx"),
+        ("Called elsewhere", "elsewhere"),
+    ):
         if layer[key]:
             lines += ["", title, f"  {', '.join(layer[key])}"]
     lines += ["", "Example", f"  {layer['example']}"]

@@ -37,7 +37,10 @@ class Setting(click.ParamType):
 def set_option(command: Command) -> Command:
     """`--set key=value`, any number of times, passed on as `settings`."""
     return click.option(
-        "--set", "settings", type=Setting(), multiple=True,
+        "--set",
+        "settings",
+        type=Setting(),
+        multiple=True,
         help="Override a parameter or a setting: classes=100, train.epochs=3, "
         "train.optimizer.lr=0.01.",
     )(command)
@@ -46,7 +49,11 @@ def set_option(command: Command) -> Command:
 def format_option(*formats: str) -> Callable[[Command], Command]:
     """`--format`, the first one given being the default."""
     return click.option(
-        "--format", "format", type=click.Choice(formats), default=formats[0], show_default=True,
+        "--format",
+        "format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
         help="How to print what was found.",
     )
 

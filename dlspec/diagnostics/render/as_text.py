@@ -1,15 +1,15 @@
 """Diagnostics for people: the lines of the spec with marks under what matters.
 
-    error[E0402]: these tensors cannot be added: [64, 28, 28] and [128, 28, 28]
-      ┌─ resnet.dlnet:14:3
-      │
-    8 │   skip = it -> Conv(64, 1)
-      │          ----------------- this is [64, 28, 28]
-    …
-    14│   it + skip -> ReLU
-      │   ^^   ---- axis 0 differs: 128 and 64
-      │
-      = help: give the convolution on line 8 128 filters
+error[E0402]: these tensors cannot be added: [64, 28, 28] and [128, 28, 28]
+  ┌─ resnet.dlnet:14:3
+  │
+8 │   skip = it -> Conv(64, 1)
+  │          ----------------- this is [64, 28, 28]
+…
+14│   it + skip -> ReLU
+  │   ^^   ---- axis 0 differs: 128 and 64
+  │
+  = help: give the convolution on line 8 128 filters
 """
 
 from __future__ import annotations
