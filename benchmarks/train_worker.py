@@ -1,0 +1,102 @@
+"""dlspec's training loop as a worker that a benchmark of several programs can drive.
+
+It prints one line `@@{"event": "ready", …}` when prepared, trains on the examples of round R
+for each line `go R` on standard input, and answers with seconds, examples and loss; `eval`
+asks for the accuracy on the test images, `quit` ends it.
+
+    peers_train.py --external dlspec='python benchmarks/train_worker.py --data mnist'
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlspec.pipeline import compile_file
+from dlspec.training.examples import Examples
+from dlspec.training.loop import take_step
+from dlspec.training.measuring import measure
+from dlspec.training.preparing import Training, prepare_training
+from dlspec.training.settings import TrainOptions
+
+SPEC = Path(__file__).parent.parent / "specs" / "lenet.dlnet"
+
+
+def prepare(data: str, batch: int, precision: str, device: str = "auto") -> Training:
+    """LeNet on MNIST, ready for its first step."""
+    overrides = {"train.batch_size": str(batch), "train.precision": precision,
+                 "data.transform": "Resize(28)"}
+    program = compile_file(SPEC, overrides).checked()
+    folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
+    options = TrainOptions(folder, data=f"mnist:{data}", device=device, show="nothing")
+    training = prepare_training(program, program.trains[0], options)
+    training.state.model.train()
+    return training
+
+
+def train_on(training: Training, numbers: np.ndarray) -> tuple[int, float]:
+    """Steps on the examples with these numbers, in order. Gives how many, and the mean loss."""
+    state, size = training.state, training.plan.batch_size
+    steps = len(numbers) // size
+    training.order = (0, torch.from_numpy(numbers).to(training.examples.home))
+    training.steps = training.steps_per_epoch = steps
+    state.step = state.seen = 0
+    state.totals.zero_()
+    for _ in range(steps):
+        take_step(training)
+    return steps * size, state.totals[0].item() / state.seen
+
+
+def say(**facts: Any) -> None:
+    print("@@" + json.dumps(facts), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="folder of MNIST")
+    parser.add_argument("--samples", type=int, default=12800)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--precision", default="float32", help="float32, bf16 or auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    start = time.perf_counter()
+    training = prepare(options.data, options.batch, options.precision, options.device)
+    built = time.perf_counter()
+    train_on(training, np.arange(2 * options.batch))
+    parameters = sum(p.numel() for p in training.state.model.parameters())
+    say(event="ready", build_s=built - start, first_s=time.perf_counter() - built,
+        params=parameters)
+    for line in sys.stdin:
+        word, *rest = line.split()
+        if word == "go":
+            say(event="round", **_round(training, int(rest[0]), options.samples))
+        elif word == "eval":
+            test = Examples(training.dataset.test, training.numerics)
+            figures = measure(training.state.model, training.objective, test,
+                              training.prepare_for_evaluation, 500)
+            say(event="eval", acc=figures["accuracy"])
+        else:
+            break
+
+
+def _round(training: Training, number: int, samples: int) -> dict[str, float]:
+    """One timed round, on the examples that every program takes in it."""
+    order = np.random.default_rng(1000 + number).permutation(training.examples.count)[:samples]
+    cpu, start = time.process_time(), time.perf_counter()
+    count, loss = train_on(training, order)
+    return {"seconds": time.perf_counter() - start, "samples": count, "loss": loss,
+            "cpu_s": time.process_time() - cpu}
+
+
+if __name__ == "__main__":
+    main()
