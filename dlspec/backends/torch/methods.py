@@ -12,6 +12,8 @@ from dlspec.backends.torch.variables import Variables
 from dlspec.ir.graph import Graph, Program
 
 _CALL = re.compile(r"[\w.]+\(.*\)", re.DOTALL)
+_POWER = re.compile(r"(\b[a-z_]\w*) \*\* (-?\d)")
+"""A power of a plain name, which black writes without spaces."""
 _LETTERS = {2: ("T", "…"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 """What stands for a size that differs from use to use, by the number of axes."""
 _BUILTINS = ("len", "isinstance", "dict")
@@ -31,7 +33,7 @@ class Method:
         self.top = top
         inputs = tuple(port.value for port in self.graph.inputs)
         self.variables = Variables(inputs, computed, _BUILTINS)
-        self.inputs = tuple(self.variables.names[value] for value in inputs)
+        self.inputs: tuple[str, ...] = tuple(self.variables.names[value] for value in inputs)
 
     def lines(self) -> list[str]:
         """The method from `def` on, indented as in its class."""
@@ -84,7 +86,7 @@ class Method:
     def _expression(self, step: Step) -> str:
         names = [self.variables.names[value] for value in step.inputs]
         text = step.expression.replace("{batch}", self.inputs[0] if self.inputs else "")
-        return text.format(*names)
+        return _POWER.sub(r"\1**\2", text.format(*names))
 
     def _folded(self, place: int, end: int, written: str, comment: str, indent: int) -> str | None:
         """The next step's expression around this one's, where that reads well on one line."""

@@ -91,7 +91,7 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
     for node in graph.nodes:
         inputs = tuple(alias.get(name, name) for name in node.inputs)
         if isinstance(node, LayerNode):
-            step = _layer_step(graph, node, inputs)
+            step = _layer_step(graph, node, inputs, peel)
             if step.expression == IDENTITY:
                 alias[step.outputs[0]] = inputs[0]
                 continue
@@ -104,9 +104,9 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
             if peel and wanted & set(node.outputs) and has_logits(program, inner):
                 steps += _logits_steps(program, graph, node, inputs, before)
             else:
-                steps.append(_call_step(program, graph, node, inputs))
+                steps.append(_call_step(program, graph, node, inputs, peel))
         else:
-            steps.append(_parameter_step(graph, node))
+            steps.append(_parameter_step(graph, node, peel))
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for name, group in ports.items():
         made = ((port.name, alias.get(port.value, port.value)) for port in group)
@@ -127,15 +127,19 @@ def _needed(steps: list[Step], values: list[str]) -> list[Step]:
     return kept[::-1]
 
 
-def _module(graph: Graph, node: LayerNode | CallNode | ParameterNode) -> str:
-    return f"self.{checked_path(graph, node.shares or node.path)}"
+def _module(graph: Graph, node: LayerNode | CallNode | ParameterNode, peel: bool) -> str:
+    """The submodule or parameter of a node, by the name that its weights have."""
+    path = checked_path(graph, node.shares or node.path)
+    if peel and path == "logits":  # the class has a method of that name
+        return f'self.{"_parameters" if isinstance(node, ParameterNode) else "_modules"}["logits"]'
+    return f"self.{path}"
 
 
-def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...]) -> Step:
+def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...], peel: bool) -> Step:
     form = layer_form(graph, node)
     expression = form.functional if form.functional is not None else form.forward
     if form.functional is None and "{m}" in expression:
-        expression = expression.replace("{m}", _module(graph, node))
+        expression = expression.replace("{m}", _module(graph, node, peel))
     same = len(inputs) == 1 and graph.input_types(node) == graph.output_types(node)
     return Step(inputs, node.outputs, expression, node.outputs,
                 _is_named(node.path, snake_case(node.layer.kind), node.outputs),
@@ -143,17 +147,18 @@ def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...]) -> Step:
 
 
 def _call_step(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
-               method: str = "") -> Step:
+               peel: bool, method: str = "") -> Step:
     places = ", ".join(f"{{{number}}}" for number in range(len(inputs)))
     base = snake_case(program.graphs[node.graph].name)
-    return Step(inputs, node.outputs, f"{_module(graph, node)}{method}({places})", node.outputs,
+    called = f"{_module(graph, node, peel)}{method}({places})"
+    return Step(inputs, node.outputs, called, node.outputs,
                 _is_named(node.path, base, node.outputs))
 
 
 def _logits_steps(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
                   before: dict[str, str]) -> list[Step]:
     """A block that ends in the activation: its `logits`, and the activation for other uses."""
-    call = _call_step(program, graph, node, inputs, ".logits")
+    call = _call_step(program, graph, node, inputs, True, ".logits")
     raw: list[str] = []
     steps: list[Step] = []
     for value in node.outputs:
@@ -165,12 +170,13 @@ def _logits_steps(program: Program, graph: Graph, node: CallNode, inputs: tuple[
     return [call._replace(outputs=tuple(raw)), *steps]
 
 
-def _parameter_step(graph: Graph, node: ParameterNode) -> Step:
+def _parameter_step(graph: Graph, node: ParameterNode, peel: bool) -> Step:
     """A learned tensor, the same for every example: `{batch}` is any tensor with the batch."""
     rank = graph.types[node.outputs[0]].rank
     sizes = ", ".join(["len({batch})", *["-1"] * rank])
     named = _is_named(node.path, "parameter", node.outputs)
-    return Step((), node.outputs, f"{_module(graph, node)}.expand({sizes})", node.outputs, named)
+    expanded = f"{_module(graph, node, peel)}.expand({sizes})"
+    return Step((), node.outputs, expanded, node.outputs, named)
 
 
 def _is_named(path: str, base: str, outputs: tuple[str, ...]) -> bool:
