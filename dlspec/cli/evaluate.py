@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
 @format_option("text", "json")
 def command(run: str, gpu: bool, device: str | None, data: str | None, data_root: str | None,
-            format: str) -> int:
+            format: str) -> None:
     """Measure the best weights of RUN on the test split and check every `require`."""
     program = spec_of(Path(run))
     from dlspec.data import DataProblem
@@ -38,13 +38,15 @@ def command(run: str, gpu: bool, device: str | None, data: str | None, data_root
         raise told(problem) from problem
     except OSError as problem:
         raise EnvironmentFault(system_message(problem)) from problem
-    return _tell(evaluation, format)
+    _tell(evaluation, format)
+    if not evaluation.good:
+        raise click.exceptions.Exit(SPEC)
 
 
-def _tell(evaluation: Evaluation, format: str) -> int:
+def _tell(evaluation: Evaluation, format: str) -> None:
     if format == "json":
         result(json.dumps({**evaluation.facts(), "good": evaluation.good}))
-        return 0 if evaluation.good else SPEC
+        return
     from dlspec.training.reporting import figure_text
 
     result(f"test split, {evaluation.examples:,} examples")
@@ -52,4 +54,3 @@ def _tell(evaluation: Evaluation, format: str) -> int:
     for name, figure in evaluation.figures.items():
         result(f"  {name:<{width}}  {figure_text(name, figure)}")
     tell_requires(evaluation.held)
-    return 0 if evaluation.good else SPEC

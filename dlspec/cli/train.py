@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 def command(file: str | None, resume: str | None, out: str | None, seed: int | None,
             model: str | None, settings: tuple[tuple[str, str], ...], format: str,
-            **rest: Any) -> int:
+            **rest: Any) -> None:
     """Train the model of FILE and write the run into a folder."""
     if (file is None) == (resume is None):
         raise click.UsageError("Give a spec to train, or --resume RUN.")
@@ -54,20 +54,21 @@ def command(file: str | None, resume: str | None, out: str | None, seed: int | N
         if out or seed is not None or settings or model:
             raise click.UsageError("--resume goes on with a run as it was started: it takes no "
                                    "--out, --seed, --model or --set.")
-        return _carry_out(*_resumed(Path(resume), rest), format)
+        _carry_out(*_resumed(Path(resume), rest), format)
+        return
     assert file is not None
     if seed is not None:
         settings = (*settings, ("train.seed", str(seed)))
     spec = compiled(file, settings)
     report(spec.diagnostics, format)
     if spec.program is None:
-        return SPEC
+        raise click.exceptions.Exit(SPEC)
     made = spec.program
     plan = _chosen_plan(made, model, file)
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
     root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
     options = _options(folder, rest, root, rest["data"])
-    return _carry_out(made, plan, options._replace(text=_resolved(spec)), format)
+    _carry_out(made, plan, options._replace(text=_resolved(spec)), format)
 
 
 def _resolved(spec: Compiled) -> str | None:
@@ -141,7 +142,7 @@ def _free_folder(wanted: Path) -> Path:
 
 def _carry_out(
     program: Program, plan: TrainPlan, options: TrainOptions, format: str
-) -> int:
+) -> None:
     from dlspec.data import DataProblem
     from dlspec.training.loop import train
 
@@ -151,7 +152,7 @@ def _carry_out(
         raise told(problem) from problem
     except OSError as problem:
         raise EnvironmentFault(system_message(problem)) from problem
-    return _tell(run, format)
+    _tell(run, format)
 
 
 def told(problem: DataProblem) -> click.ClickException:
@@ -162,7 +163,7 @@ def told(problem: DataProblem) -> click.ClickException:
     return faults[problem.exit_code](text)
 
 
-def _tell(run: Run, format: str) -> int:
+def _tell(run: Run, format: str) -> None:
     good = run.test is None or run.test.good
     if format == "json":
         result(json.dumps({
@@ -171,7 +172,8 @@ def _tell(run: Run, format: str) -> int:
             "test": run.test.facts() if run.test else None, "good": good}))
     else:
         _tell_as_text(run)
-    return 0 if good else SPEC
+    if not good:
+        raise click.exceptions.Exit(SPEC)
 
 
 def _tell_as_text(run: Run) -> None:

@@ -15,8 +15,13 @@ TEMPORARY = ".partial"
 def write_durably(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: afterwards it is the old file or the new one.
 
+    A link stays, and what it points to is replaced; a device or a pipe is written to as it is.
     Raises OSError where the disk refuses; the temporary file is then removed.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
     partial = path.with_name(path.name + TEMPORARY)
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

@@ -154,7 +154,11 @@ def place(model: nn.Module, numerics: Numerics) -> nn.Module:
 
 def total_steps(plan: TrainPlan, per_epoch: int) -> int:
     """The number of optimizer steps of a whole run."""
-    return plan.steps if plan.steps is not None else (plan.epochs or 1) * per_epoch
+    if plan.steps is not None:
+        return plan.steps
+    if plan.epochs is None:
+        raise SpecProblem("a `train` needs `epochs` or `steps`")
+    return plan.epochs * per_epoch
 
 
 def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
