@@ -399,7 +399,7 @@ def test_inputs_that_cannot_be_used_cost_a_line(
 @pytest.mark.parametrize(("rows", "said"), [
     ("", "no rows"), ("a,b,c\n", "no rows"), ("1,2\n", "row 1 has 2 numbers"),
     ("1,2,3\n1,x,3\n", "row 2 holds something that is no number"), ("1,2,inf\n", "not finite"),
-    ("1,2,nan\n", "not finite"), ("\xff\xfe", "UTF-8"),
+    ("1,2,nan\n", "not finite"), ("1,2,1e300\n", "not finite"), ("\xff\xfe", "UTF-8"),
 ])
 def test_rows_that_cannot_be_used(tmp_path: Path, rows: str, said: str,
                                   command: Callable[..., tuple[int, str, str]]) -> None:

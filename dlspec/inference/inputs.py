@@ -131,11 +131,9 @@ class Reader(NamedTuple):
 
     def _finish(self, name: str, array: Array) -> Example:
         """Prepare an example and hold it to the type of the input."""
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            return Example(name, None, InferenceProblem(f"{name}: holds numbers that are not "
-                                                        "finite"))
         try:
-            array = self._prepared(array)
+            with np.errstate(over="ignore", invalid="ignore"):  # told below, in words
+                array = self._prepared(array)
         except ValueError as error:
             return Example(name, None, InferenceProblem(f"{name}: {error}"))
         fits = len(array.shape) == len(self.card.shape) and all(
@@ -143,6 +141,9 @@ class Reader(NamedTuple):
             for have, want in zip(array.shape, self.card.shape, strict=False))
         if not fits:
             return Example(name, None, self._misfit(name, array))
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            return Example(name, None, InferenceProblem(
+                f"{name}: holds numbers that are not finite in float32"))
         return Example(name, array)
 
     def _prepared(self, array: Array) -> Array:
