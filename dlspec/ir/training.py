@@ -285,6 +285,6 @@ class TrainPlan(TrainSettings):
     feeds: dict[str, str]
     loss: AnyLoss
     optimizer: AnyOptimizer
-    schedule: AnySchedule = Constant()
+    schedule: AnySchedule = Field(default_factory=Constant)
     metrics: tuple[AnyMetric, ...] = ()
     requires: tuple[Requirement, ...] = ()

@@ -23,7 +23,7 @@ class TensorType(Frozen):
 
     def with_shape(self, shape: tuple[Dim, ...]) -> TensorType:
         """The same elements in another shape."""
-        return TensorType(dtype=self.dtype, shape=shape)
+        return TensorType.model_construct(dtype=self.dtype, shape=shape)
 
     def shape_text(self) -> str:
         """`[3, 224, 224]`, as messages and comments show it."""
@@ -35,4 +35,4 @@ class TensorType(Frozen):
 
 def tensor(*shape: Dim, dtype: DType = "float") -> TensorType:
     """`tensor(3, 224, 224)` is `float[3, 224, 224]`."""
-    return TensorType(dtype=dtype, shape=shape)
+    return TensorType.model_construct(dtype=dtype, shape=shape)

@@ -43,7 +43,7 @@ class Embedding(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         _needs_int(self, x)
-        return (TensorType(dtype="float", shape=(*x.shape, self.width)),)
+        return (tensor(*x.shape, self.width),)
 
     def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
         return {"weight": (self.vocab, self.width)}
@@ -72,7 +72,7 @@ class OneHot(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         _needs_int(self, x)
-        return (TensorType(dtype="float", shape=(*x.shape, self.classes)),)
+        return (tensor(*x.shape, self.classes),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         return expression(f"F.one_hot({{0}}, {self.classes}).float()")

@@ -186,7 +186,7 @@ def _activation_word(argument: Given, callee: tree.TypeName, frame: Frame
     if name in activations():
         cls = find(activations()[name])
         assert cls is not None
-        return cls()
+        return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
         help = did_you_mean(name, activations()) if name else None

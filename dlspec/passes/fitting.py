@@ -62,7 +62,7 @@ def train_plan(declaration: tree.TrainDeclaration, graph: Graph | None, data: Da
         model=graph.key, data=data.name, documentation=declaration.documentation,
         output=graph.outputs[0].name, target=target,
         feeds={port.name: port.name for port in graph.inputs}, loss=cast("Loss", loss),
-        optimizer=cast("Optimizer", optimizer), schedule=cast("Schedule", schedule) or Constant(),
+        optimizer=cast("Optimizer", optimizer), schedule=cast("Schedule", schedule) or Constant.model_construct(),
         metrics=tuple(m for m, _ in metrics), requires=requires, **dict(settings))
     return plan if _fits(plan, graph, data, declaration, found, frame) else None
 
