@@ -213,12 +213,15 @@ class Metric(Option):
 
     higher_is_better: ClassVar[bool] = False
     target: ClassVar[Target] = "values"
+    yes_or_no: ClassVar[bool] = False
+    """True where it also takes scores of the target's own size, each for yes or no."""
 
 
 class Accuracy(Metric):
     summary: ClassVar[str] = "share of examples whose likeliest class is the right one"
     higher_is_better: ClassVar[bool] = True
     target: ClassVar[Target] = "classes"
+    yes_or_no: ClassVar[bool] = True
     kind: Literal["accuracy"] = "accuracy"
 
 

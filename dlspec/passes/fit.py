@@ -113,7 +113,10 @@ def _loss_help(kind: Target, target: TensorType) -> str | None:
 def _metric_problems(plan: TrainPlan, output: TensorType, target: TensorType
                      ) -> list[FitProblem]:
     found: list[FitProblem] = []
+    yes_or_no = plan.loss.target == "values" and plan.loss.from_logits is not None
     for metric in plan.metrics:
+        if yes_or_no and metric.yes_or_no:
+            continue
         wrong = _target_problem(metric.target, output, target, None)
         if wrong is not None:
             found.append(FitProblem("E0505", "metrics", f"`{metric.kind}` {wrong}"))
