@@ -379,6 +379,25 @@ def test_compile_to_onnx(tmp_path: Path) -> None:
     onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
 
 
+def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    reader = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+    done = run("compile", LENET, "--no-train", "-o", place)
+    content = os.read(reader, 100_000)
+    os.close(reader)
+    assert done.code == 0
+    assert place.is_fifo()
+    assert b"class LeNet" in content
+
+
+def test_a_pipe_without_a_writer_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.dlnet")
+    done = run("check", "a.dlnet", cwd=tmp_path)
+    assert done.code == 3
+    assert "not a regular file" in done.err
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     done = run("compile", LENET, "--to", "ir", "-o", tmp_path / "no/such/folder.json")
     assert done.code == 3

@@ -69,8 +69,9 @@ def _companions(model: Model) -> dict[str, bytes]:
 
 def _deliver_beside(files: dict[str, bytes], output: str) -> None:
     """Write files into the folder of the result. One with other content is never replaced."""
+    stream = output == "-" or (Path(output).exists() and not Path(output).is_file())
     for name, content in files.items():
-        if output == "-":
+        if stream:
             message(f"the program reads `{name}` from its own folder; `-o PATH` writes it there")
             continue
         place = Path(output).parent / name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dlspec.cli.exits import SPEC, EnvironmentFault, system_message
+from dlspec.cli.exits import SPEC, EnvironmentFault, SpecFault, system_message
 from dlspec.cli.terminal import coloured, message, wants_colour
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def compiled(path: str, settings: Iterable[tuple[str, str]] = ()) -> Compiled:
     """
     import gc
 
+    _refuse_unreadable(path)
     gc.disable()  # importing makes many objects and no garbage: looking for some costs an eighth
     from dlspec.pipeline import compile_file
 
@@ -74,6 +75,18 @@ def compiled(path: str, settings: Iterable[tuple[str, str]] = ()) -> Compiled:
         return compile_file(path, dict(settings))
     except OSError as problem:
         raise EnvironmentFault(system_message(problem)) from problem
+
+
+def _refuse_unreadable(path: str) -> None:
+    """Raise EnvironmentFault for what cannot be read, and for pipes that could block for ever."""
+    if path == "-":
+        if sys.stdin is None:
+            raise EnvironmentFault("standard input is closed")
+        return
+    from pathlib import Path
+
+    if Path(path).exists() and not Path(path).is_file():
+        raise EnvironmentFault(f"{path}: not a regular file; `-` reads standard input")
 
 
 def program(path: str, settings: Iterable[tuple[str, str]] = (), format: str = "text") -> Program:
@@ -117,10 +130,13 @@ def rendered(diagnostics: Iterable[Diagnostic], format: str, *, colour: bool = F
 def chosen_model(program: Program, name: str | None) -> Graph:
     """The model named, else the one that is trained first, else the only one.
 
-    Raises UsageError where there is no such model, or several and no choice.
+    Raises SpecFault where the spec has no model, UsageError where there is none of that name,
+    or several and no choice.
     """
     named = {program.graphs[key].name: program.graphs[key] for key in program.models}
-    listed = ", ".join(f"`{known}`" for known in named) or "none"
+    listed = ", ".join(f"`{known}`" for known in named)
+    if not named:
+        raise SpecFault("the spec has no model")
     if name is None and program.trains:
         return program.graphs[program.trains[0].model]
     if name is None and len(named) == 1:

@@ -18,11 +18,11 @@ _COLOURS: dict[str, dict[str, object]] = {
 }
 
 
-def wants_colour(stream: IO[str]) -> bool:
+def wants_colour(stream: IO[str] | None) -> bool:
     """Whether a stream is a terminal on which colour is welcome (https://no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return stream is not None and stream.isatty()
 
 
 def coloured(text: str, style: str) -> str:
@@ -40,7 +40,9 @@ def message(text: str) -> None:
     _write(text, sys.stderr)
 
 
-def _write(text: str, stream: IO[str]) -> None:
+def _write(text: str, stream: IO[str] | None) -> None:
+    if stream is None:  # closed by whoever started the command
+        return
     try:
         stream.write(text if text.endswith("\n") or not text else text + "\n")
         stream.flush()
@@ -48,9 +50,14 @@ def _write(text: str, stream: IO[str]) -> None:
         close_pipes()
 
 
+def _open_streams() -> list[IO[str]]:
+    streams: tuple[IO[str] | None, ...] = (sys.stdout, sys.stderr)
+    return [stream for stream in streams if stream is not None]
+
+
 def close_pipes() -> None:
     """Send what a closed pipe does not take to nowhere, without a complaint."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in _open_streams():
         try:
             stream.flush()
         except BrokenPipeError:
@@ -59,7 +66,7 @@ def close_pipes() -> None:
 
 def accept_every_character() -> None:
     """Escape what the encoding of the terminal lacks instead of failing on it."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in _open_streams():
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
