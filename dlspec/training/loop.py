@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from dlspec.ir.graph import Program
 from dlspec.ir.training import Cosine, OneCycle, StepDecay, TrainPlan
 from dlspec.training import schedules
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
+from dlspec.training.clock import Clock
 from dlspec.training.curves import draw_curves
 from dlspec.training.device import exact_float32
 from dlspec.training.durable import write_durably
@@ -63,7 +63,7 @@ def train(
 def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> None:
     """Step after step, from wherever the state stands to the last."""
     state = training.state
-    clock = _Clock(state.seconds, state.seen)
+    clock = Clock(state.seconds, state.step, state.seen)
     state.model.train()
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
@@ -124,45 +124,17 @@ def learning_rate(plan: TrainPlan, step: int, steps: int, steps_per_epoch: int) 
             return rate
 
 
-class _Clock:
-    """Seconds of training, earlier parts of the run included, and what is due."""
-
-    def __init__(self, before: float, seen: int) -> None:
-        self.start = time.perf_counter() - before
-        self.seen_before = seen
-        self.last: dict[str, float] = {}
-        self.counted: dict[str, tuple[float, int]] = {}
-        self.saving = 0.0
-
-    @property
-    def now(self) -> float:
-        return time.perf_counter() - self.start
-
-    def due(self, what: str, every: float) -> bool:
-        """Whether `every` seconds have passed since this was last true; the first time is not."""
-        last = self.last.setdefault(what, self.now)
-        if self.now - last < every:
-            return False
-        self.last[what] = self.now
-        return True
-
-    def rate(self, what: str, step: int) -> float:
-        """Steps a second since this was last asked."""
-        before, then = self.counted.get(what, (0.0, step))
-        self.counted[what] = (self.now, step)
-        return (step - then) / max(self.now - before, 1e-9)
-
-
-def _read(training: Training, reporter: Reporter, clock: _Clock) -> None:
+def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
     """Read the running figures from the device, show them, and log them now and then."""
     state = training.state
     figures = _running_figures(training)
-    rate = clock.rate("shown", state.step) * training.plan.batch_size
+    rate = clock.rate(state.step) * training.plan.batch_size
     reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
     if clock.due("log", LOG_EVERY):
         training.folder.log({
             "kind": "step", "step": state.step,
-            "position": state.step / training.steps_per_epoch, **figures,
+            "position": state.step / training.steps_per_epoch,
+            "loss": clock.since_logged(figures["loss"], state.seen),
             "samples_per_second": round(rate, 1)})
 
 
@@ -197,7 +169,7 @@ def _stop(training: Training, batch: dict[str, torch.Tensor]) -> None:
     raise SpecProblem(f"the loss is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 
 
-def _finish_epoch(training: Training, reporter: Reporter, clock: _Clock) -> None:
+def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     """Measure the validation split, keep the best weights, log and start the sums anew."""
     state, plan = training.state, training.plan
     entry: dict[str, Any] = {
@@ -215,8 +187,9 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: _Clock) -> None
     _keep_best(training, entry)
     state.history.append(entry)
     training.folder.log(entry)
+    reporter.step(state.step, entry["epoch"], {n: entry[n] for n in training.objective.names}, rate)
     reporter.epoch(epoch_line(entry, training.epochs, training.objective.names))
-    clock.last["epoch"] = clock.now
+    clock.last["epoch"], clock.logged = clock.now, (0.0, 0)
     state.totals.zero_()
     state.seen = 0
 
@@ -238,7 +211,7 @@ def _keep_best(training: Training, entry: dict[str, Any]) -> None:
         "spec_sha256": training.facts["spec_sha256"], "epoch": entry["epoch"]})
 
 
-def _checkpoint_due(training: Training, clock: _Clock) -> bool:
+def _checkpoint_due(training: Training, clock: Clock) -> bool:
     every = training.options.checkpoint_every
     at_end = training.state.step == training.steps
     at_epoch = training.state.seen == 0
@@ -249,7 +222,7 @@ def _checkpoint_due(training: Training, clock: _Clock) -> bool:
     return at_end or ((since >= 60 or at_epoch) and bounded)
 
 
-def _save(training: Training, clock: _Clock) -> None:
+def _save(training: Training, clock: Clock) -> None:
     """Save a checkpoint, unless a weight is not finite: the last good one must stay."""
     state, start = training.state, clock.now
     broken = weight_that_is_not_finite(state.model)

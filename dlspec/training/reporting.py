@@ -54,7 +54,7 @@ class BarReporter(Reporter):
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True),
-            console=Console(stderr=True), transient=True)
+            console=Console(stderr=True), transient=True, refresh_per_second=4)
         self.task = self.bar.add_task("", total=steps, completed=first, figures="")
         self.bar.start()
 
