@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from dlspec.packaged import folder
+
 STORED = Path(__file__).with_name("tables.json")
 
 
@@ -46,25 +48,17 @@ class Tables(NamedTuple):
 def tables() -> Tables:
     """The tables of the grammar at hand."""
     grammar = read_grammar()
-    if STORED.is_file():
-        stored = from_json(STORED.read_text(encoding="utf-8"))
-        if grammar is None or stored.grammar == grammar:
-            return stored
-    if grammar is None:
-        raise FileNotFoundError("dlspec is installed without its grammar, `dlnet.lark`")
+    stored = from_json(STORED.read_text(encoding="utf-8"))
+    if stored.grammar == grammar:
+        return stored
     from dlspec.syntax.tables import build
 
     return build(grammar)
 
 
-def read_grammar() -> str | None:
-    """The text of `dlnet.lark`, from the wheel or from a clone; None where there is neither."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package, package.parent):
-        path = folder / "grammar" / "dlnet.lark"
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    return None
+def read_grammar() -> str:
+    """The text of `dlnet.lark`. Raises FileNotFoundError where the installation lacks it."""
+    return (folder("grammar") / "dlnet.lark").read_text(encoding="utf-8")
 
 
 def from_json(text: str) -> Tables:

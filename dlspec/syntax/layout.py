@@ -6,6 +6,8 @@ one mistake, put right here, and the parser sees balanced brackets alone.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import NamedTuple
 
 from dlspec.diagnostics.model import Label
@@ -17,6 +19,7 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 OPENERS = {")": "(", "]": "[", "}": "{"}
 DECLARATIONS = frozenset({"use", "let", "block", "model", "data", "train"})
 HEADERS = frozenset({"block", "model", "train", "repeat", "for", "if", "step"})
+_LINE_BEGIN = re.compile(r"([ \t]*)([a-z]*)")
 CONTINUERS = frozenset({"->", "else"})
 
 
@@ -157,22 +160,20 @@ class _Matcher:
         if first_on_line and self._indentation(closer) < self._indentation(opener):
             self._suspect.setdefault(self.stack[-1], opener)
 
-    def _indentation(self, place: int) -> int:
-        """The number of characters before the first token of the line."""
-        start = self.tokens[place].start
-        text = self.mistakes.source.text
-        line = text.rfind("\n", 0, start) + 1
-        stripped = text[line:start].lstrip(" \t")
-        return start - line - len(stripped)
+    def _line_start(self, place: int) -> int:
+        starts = self.mistakes.source.line_starts
+        return starts[bisect_right(starts, self.tokens[place].start) - 1]
 
-    def _first_of_line(self, place: int) -> Token:
-        while place and self.tokens[place - 1].kind != "NEWLINE":
-            place -= 1
-        return self.tokens[place]
+    def _line_begin(self, place: int) -> tuple[int, str]:
+        """The indentation and the first word of the line of a token."""
+        match = _LINE_BEGIN.match(self.mistakes.source.text, self._line_start(place))
+        return (len(match.group(1)), match.group(2)) if match else (0, "")
+
+    def _indentation(self, place: int) -> int:
+        return self._line_begin(place)[0]
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
         line_reported: int | None = None
-        text = self.mistakes.source.text
         for opener in unclosed:
             token = self.tokens[opener]
             end = self._end_of(opener, place) if token.kind != "{" else place
@@ -180,7 +181,7 @@ class _Matcher:
             self.inserted.setdefault(end, []).append(
                 Token(closer, "", self.tokens[end].start, self.tokens[end].start))
             self.mistakes.silence(token.start)
-            line = text.rfind("\n", 0, token.start)
+            line = self._line_start(opener)
             if line != line_reported:
                 line_reported = line
                 self._report_one(opener, closer, end)
@@ -201,7 +202,7 @@ class _Matcher:
     def _end_of(self, opener: int, limit: int) -> int:
         """Where an unclosed ( or [ was probably meant to end: with the lines indented below it."""
         indentation = self._indentation(opener)
-        in_header = self._first_of_line(opener).kind in HEADERS
+        in_header = self._line_begin(opener)[1] in HEADERS
         place = opener + 1
         while place < limit:
             token = self.tokens[place]

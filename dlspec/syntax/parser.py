@@ -44,6 +44,8 @@ class Parser:
         self._rules = [(rule.origin, rule.length,
                         ACTIONS[rule.action] if rule.action else None,
                         _WEIGHTS.get(rule.action or "", 0)) for rule in tables.rules]
+        self._passing = [rule.action is None for rule in tables.rules]
+        self._passed: dict[tuple[int, int, str], int] = {}
 
     def run(self) -> bool:
         """Parse on until the end (True) or until a token does not fit (False)."""
@@ -77,7 +79,25 @@ class Parser:
                 self.extents.append((token.start, token.end))
                 self.depths.append(0)
                 return True
-            self._reduce(-1 - action, token)
+            if self._passing[-1 - action]:
+                self._pass_on(token.kind)
+            else:
+                self._reduce(-1 - action, token)
+
+    def _pass_on(self, kind: str) -> None:
+        """Make all reductions that only rename, such as atom to chain to operand, in one step."""
+        states = self.states
+        key = (states[-2], states[-1], kind)
+        state = self._passed.get(key)
+        if state is None:
+            below, state = states[-2:]
+            while True:
+                action = self.tables.actions[state].get(kind, 0)
+                if action >= 0 or not self._passing[-1 - action]:
+                    break
+                state = self.tables.gotos[below][self._rules[-1 - action][0]]
+            self._passed[key] = state
+        states[-1] = state
 
     def accepts(self, kind: str) -> bool:
         """Whether a token of a kind would fit here, without taking it."""
@@ -99,6 +119,11 @@ class Parser:
     def expected(self) -> list[str]:
         """The kinds of all tokens that would fit here."""
         return [kind for kind in self.tables.actions[self.states[-1]] if self.accepts(kind)]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is begun and not ended that nothing more should be."""
+        return len(self.states) > STACK_LIMIT // 2
 
     def partial(self) -> int:
         """Where in `values` the statement or declaration begins that is being read."""
@@ -124,9 +149,6 @@ class Parser:
     def _reduce(self, number: int, token: Token) -> None:
         origin, length, action, weight = self._rules[number]
         states = self.states
-        if length == 1 and action is None:
-            states[-1] = self.tables.gotos[states[-2]][origin]
-            return
         values, extents, depths = self.values, self.extents, self.depths
         if length:
             extent = (extents[-length][0], extents[-1][1])

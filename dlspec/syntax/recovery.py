@@ -133,6 +133,8 @@ def _tapped(parser: Parser, values: list[Any], first: int, span: Span) -> list[t
 
 def _resume_in_body(parser: Parser, place: int) -> bool:
     """Go on in the body of a broken `if`, `repeat`, `for` or `step`, where it has one."""
+    if parser.crowded:
+        return False
     values = parser.values
     header = next((i for i in range(len(values) - 1, place - 1, -1)
                    if isinstance(values[i], Token) and values[i].kind in _BODIED), None)

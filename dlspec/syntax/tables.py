@@ -78,10 +78,7 @@ def to_json(tables: Tables) -> str:
 
 
 def main() -> None:
-    grammar = read_grammar()
-    if grammar is None:
-        sys.exit("no grammar/dlnet.lark beside the package")
-    STORED.write_text(to_json(build(grammar)), encoding="utf-8", newline="\n")
+    STORED.write_text(to_json(build(read_grammar())), encoding="utf-8", newline="\n")
     sys.stdout.write(f"wrote {STORED.name}\n")
 
 
