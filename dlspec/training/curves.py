@@ -59,7 +59,7 @@ def _draw_panel(
     if name in SHARES:
         panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.tick_params(labelsize=8, colors=_INK, length=0)
+    panel.tick_params(which="both", labelsize=8, colors=_INK, length=0)
     panel.grid(True, color=_GRID, linewidth=0.8)
     panel.set_axisbelow(True)
     panel.margins(x=0.12)

@@ -203,8 +203,8 @@ def _keep_best(training: Training, entry: dict[str, Any]) -> None:
                           f"{training.state.step:,}; {ADVICE}")
     if name is not None:
         figure, best = entry[f"val_{name}"], training.state.best
-        better = training.objective.higher_is_better(name)
-        if best is not None and (figure <= best if better else figure >= best):
+        higher = training.objective.higher_is_better(name)
+        if not (best is None or math.isnan(best) or (figure > best if higher else figure < best)):
             return
         training.state.best = figure
     training.folder.write_best(training.state.model, {
@@ -240,8 +240,8 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     state, folder = training.state, training.folder
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
     names = training.objective.names
-    title = f"{training.model_name} on {training.plan.data}"
-    write_durably(folder.path / "curves.png", draw_curves(title, state.history, windows, names))
+    curves = draw_curves(training.title, state.history, windows, names)
+    write_durably(folder.path / "curves.png", curves)
     if state.history:
         state.model.load_state_dict(folder.read_best())
     test = _test(training, reporter)

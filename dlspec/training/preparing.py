@@ -16,7 +16,7 @@ from torch import nn
 
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
-from dlspec.data import Dataset, load
+from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
@@ -69,6 +69,12 @@ class Training:
     @property
     def epochs(self) -> int:
         return math.ceil(self.steps / self.steps_per_epoch)
+
+    @property
+    def title(self) -> str:
+        """`LeNet on Digits`, or `LeNet on mnist` where `--data` stood in for the spec's."""
+        replaced = self.options.data.partition(":")[0] if self.options.data else None
+        return f"{self.model_name} on {replaced or self.plan.data}"
 
     @property
     def deciding_figure(self) -> str | None:
@@ -191,10 +197,11 @@ def run_facts(
 
 def _absolute(replacement: str | None) -> str | None:
     """`--data mnist:PATH` as it reads from any folder."""
-    if replacement is None or ":" not in replacement:
-        return replacement
-    kind, _, paths = replacement.partition(":")
-    return kind + ":" + ",".join(str(Path(path).resolve()) for path in paths.split(","))
+    if replacement is None:
+        return None
+    source = parse_replacement(replacement)
+    paths = [str(Path(getattr(source, name)).resolve()) for name in source.path_arguments]
+    return f"{source.kind_name()}:{','.join(paths)}" if paths else source.kind_name()
 
 
 def _examples_facts(dataset: Dataset, target: str) -> dict[str, Any]:
@@ -214,7 +221,7 @@ def _introduction(training: Training) -> str:
     counts = ", ".join(f"{examples[name]:,} {word}" for name, word in (
         ("train", "training"), ("validation", "validation"), ("test", "test")) if examples[name])
     parameters = sum(p.numel() for p in training.state.model.parameters())
-    return (f"{training.model_name} on {training.plan.data}: {parameters:,} parameters, "
+    return (f"{training.title}: {parameters:,} parameters, "
             f"{counts} examples; {training.numerics}")
 
 
