@@ -112,7 +112,9 @@ def _tensors(calls: Iterable[str]) -> str:
         return f'''def tensors({arrays}, numbers: NDArray[Any]) -> Batch:
     """The examples with these numbers as tensors."""
     return {some}'''
-    return f'''def tensors({arrays}, numbers: NDArray[Any] | None = None) -> Batch:
+    return f'''def tensors(
+    {arrays}, numbers: NDArray[Any] | None = None
+) -> Batch:
     """The examples as tensors: those with these numbers, or all."""
     if numbers is not None:
         data = {{name: array[numbers] for name, array in data.items()}}
@@ -187,7 +189,8 @@ def _folder_part(plan: DataPlan, source: ImageFolder, steps: tuple[AnyTransform,
     certain = ("train", *(name for name, share in (
         ("validation", plan.validation), ("test", plan.test)) if share > 0))
     possible = tuple(name for name in ("validation", "test") if name not in certain)
-    return DataPart((*parts, *borrowed), ("\n".join([*head, *lines]), prepare), certain,
+    load = "\n".join([*head, *lines])
+    return DataPart((*parts, *borrowed), (_tensors(["tensors(data)"]), load, prepare), certain,
                     possible, True)
 
 

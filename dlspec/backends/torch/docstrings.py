@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from dlspec.backends.torch.printer import WIDTH
-
 
 def escaped(line: str) -> str:
     """A line of text with all but printable characters written as escapes."""
@@ -24,9 +22,9 @@ def docstring(text: str, indent: int) -> list[str]:
         for line in (first, *rest))
     if first.startswith('"'):
         first = "\\" + first
-    single = f'{pad}"""{first}"""'
-    if not rest and len(single) <= WIDTH and not first.endswith('"'):
-        return [single]
+    if not rest:
+        space = " " if first.endswith('"') else ""
+        return [f'{pad}"""{first}{space}"""']
     body = [f"{pad}{line}" if line else "" for line in rest]
     return [f'{pad}"""{first}', *body, f'{pad}"""']
 

@@ -57,11 +57,15 @@ class Solver:
         self.known = dict(_known(graphs))
         self.used: dict[str, Values] = {}
 
-    def expression(self, values: Values, wanted: str) -> str:
-        """The literal of what is the same everywhere, an expression, or a new argument."""
+    def expression(self, values: Values, wanted: str, likely: str = "") -> str:
+        """The literal of what is the same everywhere, an expression, or a new argument.
+
+        wanted: the name of a new argument; likely: that of the argument to try first.
+        """
         if len(set(map(repr, values))) == 1:
             return literal(values[0])
-        found = self.solved(values)
+        likely_values = self.known.get(likely, ())
+        found = (likely, likely) if _equal(values, likely_values) else self.solved(values)
         if found is None:
             name = variable(wanted, [*self.known, *self.used])
             self.known[name] = values
@@ -73,7 +77,7 @@ class Solver:
     def solved(self, values: Values) -> tuple[str, str] | None:
         """The argument that gives these values, and how: `width`, `4 * width`, `width // 2`."""
         for name, known in self.known.items():
-            if list(map(repr, known)) == list(map(repr, values)):
+            if _equal(values, known):
                 return name, name
             factor = _factor(values, known)
             if factor is not None:
@@ -85,9 +89,19 @@ class Solver:
         return None
 
 
+_LEAST_SIZE = 8
+
+
+def _equal(values: Values, known: Values) -> bool:
+    return list(map(repr, known)) == list(map(repr, values))
+
+
 def _factor(products: Values, values: Values) -> int | None:
-    """The whole number that makes products of values, greater than 1, else None."""
-    if not all(type(value) is int and value > 0 for value in (*products, *values)):
+    """The whole number that makes products of values, greater than 1, else None.
+
+    Small numbers are multiples of each other by chance, as kernels are of strides.
+    """
+    if not all(type(value) is int and value >= _LEAST_SIZE for value in (*products, *values)):
         return None
     factor = products[0] // values[0]
     exact = all(p == factor * v for p, v in zip(products, values, strict=True))
@@ -238,7 +252,7 @@ def _construction(graphs: tuple[Graph, ...], nodes: tuple[Node, ...],
         path = checked_path(graphs[0], nodes[0].path)
         inner = found[nodes[0].graph]
         places = [inner.position(node.graph) for node in nodes if isinstance(node, CallNode)]
-        written = [f"{name}={solver.expression(tuple(values[p] for p in places), name)}"
+        written = [f"{name}={solver.expression(tuple(values[p] for p in places), name, name)}"
                    for name, values in inner.arguments.items()]
         return f"{inner.name}({', '.join(written)})"
     made = [constructor(graph, node) for graph, node in zip(graphs, nodes, strict=True)
@@ -252,6 +266,6 @@ def _construction(graphs: tuple[Graph, ...], nodes: tuple[Node, ...],
     for name in names:
         values = tuple(one.values.get(name, one.defaults.get(name)) for one in made
                        if one is not None)
-        text = solver.expression(values, path if name.isdigit() else f"{path}_{name}")
+        text = solver.expression(values, path if name.isdigit() else f"{path}_{name}", name)
         written.append(text if name.isdigit() else f"{name}={text}")
     return made[0].wrap.format(f"{made[0].function}({', '.join(written)})")

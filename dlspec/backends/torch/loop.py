@@ -100,7 +100,7 @@ def _measure(program: Program, plan: TrainPlan, model: str) -> str:
              '    """Loss and metrics of a split, each the mean over its examples."""',
              "    model.eval()",
              *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
-             *statement("device = ", f"data[{quoted(plan.target)}].device", 4),
+             "    device = next(model.parameters()).device",
              *statement("sums = ", f"torch.zeros({1 + len(_names(plan))}, dtype=torch.float64, "
                         "device=device)", 4),
              "    for numbers in torch.arange(count, device=device).split(BATCH_SIZE):",
@@ -164,7 +164,8 @@ def _train(plan: TrainPlan, model: str, validated: bool, perhaps: bool, augments
         f"def train(model: {model}, splits: dict[str, Batch]) -> list[float]:",
         '    """Train the model. Gives the loss of every step."""',
         '    data = splits["train"]',
-        f"    count, device = len(data[{quoted(plan.target)}]), data[{quoted(plan.target)}].device",
+        *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
+        "    device = next(model.parameters()).device",
         "    batches = batches_per_epoch(count, BATCH_SIZE)",
         *_lengths(plan),
         *(['    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()']

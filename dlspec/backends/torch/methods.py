@@ -93,7 +93,7 @@ class Method:
         if place + 1 >= end:
             return None
         step, behind = self.variables.steps[place], self.variables.steps[place + 1]
-        if (step.named or len(step.outputs) > 1 or behind.inputs != step.outputs
+        if (step.named or len(step.outputs) != 1 or behind.inputs != step.outputs
                 or not behind.keeps_shape or self.variables.uses[step.outputs[0]] > 1):
             return None
         bracketed = re.search(r"\(\{0\}[,)]", behind.expression)

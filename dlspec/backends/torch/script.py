@@ -65,7 +65,8 @@ def _comment_before(title: str, text: str, pieces: list[str]) -> list[str]:
 def _docstring(program: Program, plan: TrainPlan, data: DataPart) -> list[str]:
     graph = program.graphs[plan.model]
     text = program.documentation.strip() or graph.documentation.strip()
-    needs = ["PyTorch", "NumPy", *(["Pillow"] if "open_image" in str(data.borrowed) else [])]
+    pillow = any(i.module == "PIL" for one in data.borrowed for i in one.imports.values())
+    needs = ["PyTorch", "NumPy", *(["Pillow"] if pillow else [])]
     listed = f"{', '.join(needs[:-1])} and {needs[-1]}"
     what = f"Trains `{graph.name}` on `{plan.data}` with {listed}; `--gpu` uses a GPU."
     return docstring(f"{text}\n\n{what}" if text else what, 0)
