@@ -7,7 +7,7 @@ from pydantic import Field
 from dlspec.ir.arguments import PositiveInt
 from dlspec.ir.forms import Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
-from dlspec.ir.types import TensorType
+from dlspec.ir.types import TensorType, tensor
 from dlspec.layers.batch import expression, integers
 from dlspec.layers.shapes import fixed, needs_float
 
