@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -276,3 +278,41 @@ def _skeleton(source: str) -> list[str]:
     """What a source is made of, the contents of its strings left out."""
     return [type(node).__name__ for node in ast.walk(ast.parse(source))
             if not isinstance(node, ast.Constant)]
+
+
+# --- `dlspec compile`
+
+
+def _compile(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dlspec", "compile", *arguments], cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True, text=True, check=False)
+
+
+def test_compile_writes_the_digits_beside_a_program_and_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "small.dlnet").write_text(
+        f"{MODEL}{DIGITS}train Small on D {{ loss = cross_entropy\n optimizer = adam(1e-2)\n"
+        " epochs = 1 }\n")
+    assert _compile(tmp_path, "small.dlnet", "--no-train").returncode == 0
+    assert not (tmp_path / "digits.npz").exists()
+    assert _compile(tmp_path, "small.dlnet").returncode == 0
+    assert emitted_losses(loaded(tmp_path / "small.py"), spec("epochs = 1"))[0] > 0
+    assert _compile(tmp_path, "small.dlnet").returncode == 0
+    (tmp_path / "digits.npz").write_bytes(b"mine")
+    before = (tmp_path / "small.py").read_bytes()
+    done = _compile(tmp_path, "small.dlnet", "--set", "train.epochs=7")
+    assert done.returncode == 3 and "already with other content" in done.stderr
+    assert (tmp_path / "digits.npz").read_bytes() == b"mine"
+    assert (tmp_path / "small.py").read_bytes() == before
+    assert "EPOCHS = 7" in _compile(
+        tmp_path, "small.dlnet", "-o", "-", "--set", "train.epochs=7").stdout
+
+
+def test_compile_names_the_place_of_a_name_that_pytorch_has(tmp_path: Path) -> None:
+    (tmp_path / "m.dlnet").write_text(
+        "model M { input x: float[4]\n eval = it -> Dense(2)\n eval -> ReLU }\n")
+    done = _compile(tmp_path, "m.dlnet")
+    taken = done.returncode == 1 and "m.dlnet:2:" in done.stderr and "`eval_`" in done.stderr
+    renamed = done.returncode == 0 and "self.eval_ = " in (tmp_path / "m.py").read_text()
+    assert taken or renamed, done.stderr
