@@ -19,7 +19,7 @@ from torch import nn
 from train_worker import prepare, train_on
 
 from dlspec.training.device import synchronize
-from dlspec.training.preparing import Training
+from dlspec.training.training import Training
 
 Round = Callable[[np.ndarray], int]
 
@@ -29,9 +29,17 @@ def by_hand(training: Training, batch: int) -> Round:
     device = training.numerics.device
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 20, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(2450, 500), nn.ReLU(), nn.Linear(500, 10)).to(device)
+        nn.Conv2d(1, 20, 5, padding="same"),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(20, 50, 5, padding="same"),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(2450, 500),
+        nn.ReLU(),
+        nn.Linear(500, 10),
+    ).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images = training.examples.fields["image"].float() / 255
     labels = training.examples.fields["label"]
@@ -60,13 +68,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    exact, automatic = (prepare(options.data, options.batch, precision, options.device)
-                        for precision in ("float32", "auto"))
+    exact, automatic = (
+        prepare(options.data, options.batch, precision, options.device)
+        for precision in ("float32", "auto")
+    )
     rounds: dict[str, Round] = {
         "by hand, float32": by_hand(exact, options.batch),
         "dlspec, float32": dlspec_loop(exact),
-        f"dlspec, auto ({'bf16' if automatic.numerics.bf16 else 'float32'})":
-            dlspec_loop(automatic),
+        f"dlspec, auto ({'bf16' if automatic.numerics.bf16 else 'float32'})": dlspec_loop(
+            automatic
+        ),
     }
     device = exact.numerics.device
     for run in rounds.values():
@@ -80,8 +91,10 @@ def main() -> None:
             count = run(numbers[: options.samples])
             synchronize(device)
             rates[name].append(count / (time.perf_counter() - start))
-    report(rates, f"{exact.numerics}, batch {options.batch}, {options.rounds} rounds of "
-                  f"{options.samples}")
+    report(
+        rates,
+        f"{exact.numerics}, batch {options.batch}, {options.rounds} rounds of {options.samples}",
+    )
 
 
 def report(rates: dict[str, list[float]], title: str) -> None:
@@ -90,8 +103,10 @@ def report(rates: dict[str, list[float]], title: str) -> None:
     print(title)
     for name, found in rates.items():
         ratio = median(one / other for one, other in zip(found, reference, strict=True))
-        print(f"  {name:<24} {median(found):>9,.0f} samples/s  {max(found):>9,.0f} at best"
-              f"  {ratio:5.2f} times")
+        print(
+            f"  {name:<24} {median(found):>9,.0f} samples/s  {max(found):>9,.0f} at best"
+            f"  {ratio:5.2f} times"
+        )
 
 
 if __name__ == "__main__":

@@ -24,16 +24,20 @@ from dlspec.pipeline import compile_file
 from dlspec.training.examples import Examples
 from dlspec.training.loop import take_step
 from dlspec.training.measuring import measure
-from dlspec.training.preparing import Training, prepare_training
+from dlspec.training.preparing import prepare_training
 from dlspec.training.settings import TrainOptions
+from dlspec.training.training import Training
 
 SPEC = Path(__file__).parent.parent / "specs" / "lenet.dlnet"
 
 
 def prepare(data: str, batch: int, precision: str, device: str = "auto") -> Training:
     """LeNet on MNIST, ready for its first step."""
-    overrides = {"train.batch_size": str(batch), "train.precision": precision,
-                 "data.transform": "Resize(28)"}
+    overrides = {
+        "train.batch_size": str(batch),
+        "train.precision": precision,
+        "data.transform": "Resize(28)",
+    }
     program = compile_file(SPEC, overrides).checked()
     folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
     options = TrainOptions(folder, data=f"mnist:{data}", device=device, show="nothing")
@@ -74,16 +78,18 @@ def main() -> None:
     built = time.perf_counter()
     train_on(training, np.arange(2 * options.batch))
     parameters = sum(p.numel() for p in training.state.model.parameters())
-    say(event="ready", build_s=built - start, first_s=time.perf_counter() - built,
-        params=parameters)
+    say(
+        event="ready", build_s=built - start, first_s=time.perf_counter() - built, params=parameters
+    )
     for line in sys.stdin:
         word, *rest = line.split()
         if word == "go":
             say(event="round", **_round(training, int(rest[0]), options.samples))
         elif word == "eval":
             test = Examples(training.dataset.test, training.numerics)
-            figures = measure(training.state.model, training.objective, test,
-                              training.prepare_for_evaluation, 500)
+            figures = measure(
+                training.state.model, training.objective, test, training.prepare_for_evaluation, 500
+            )
             say(event="eval", acc=figures["accuracy"])
         else:
             break
@@ -94,8 +100,12 @@ def _round(training: Training, number: int, samples: int) -> dict[str, float]:
     order = np.random.default_rng(1000 + number).permutation(training.examples.count)[:samples]
     cpu, start = time.process_time(), time.perf_counter()
     count, loss = train_on(training, order)
-    return {"seconds": time.perf_counter() - start, "samples": count, "loss": loss,
-            "cpu_s": time.process_time() - cpu}
+    return {
+        "seconds": time.perf_counter() - start,
+        "samples": count,
+        "loss": loss,
+        "cpu_s": time.process_time() - cpu,
+    }
 
 
 if __name__ == "__main__":

@@ -26,16 +26,20 @@ from dlspec.training.problems import SpecProblem  # noqa: E402
 
 def checkpoint(step: int) -> Checkpoint:
     generator = torch.Generator().manual_seed(step)
-    tensors = {"model.weight": torch.rand(5, 7, generator=generator),
-               "random.cpu": torch.arange(9, dtype=torch.uint8)}
+    tensors = {
+        "model.weight": torch.rand(5, 7, generator=generator),
+        "random.cpu": torch.arange(9, dtype=torch.uint8),
+    }
     return Checkpoint(tensors, {"step": step, "best": None, "history": [{"loss": 0.1 * step}]})
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
-    return (one.tensors.keys() == other.tensors.keys()
-            and all(torch.equal(one.tensors[n], other.tensors[n]) for n in one.tensors)
-            and one.facts["step"] == other.facts["step"]
-            and one.facts["history"] == other.facts["history"])
+    return (
+        one.tensors.keys() == other.tensors.keys()
+        and all(torch.equal(one.tensors[n], other.tensors[n]) for n in one.tensors)
+        and one.facts["step"] == other.facts["step"]
+        and one.facts["history"] == other.facts["history"]
+    )
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
@@ -54,7 +58,8 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     for step in (1, 20, 300, 4000):
         save_checkpoint(tmp_path, checkpoint(step))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"step-{step:012d}.{suffix}" for step in (300, 4000) for suffix in ("json", "safetensors")]
+        f"step-{step:012d}.{suffix}" for step in (300, 4000) for suffix in ("json", "safetensors")
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])
@@ -139,8 +144,9 @@ class Disk:
             monkeypatch.setattr(durable.os, name, self._wrapped(name, getattr(os, name)))
         replace, unlink = Path.replace, Path.unlink
         monkeypatch.setattr(Path, "replace", lambda path, to: self._renamed(replace, path, to))
-        monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: self._moment(
-            unlink, path, missing_ok))
+        monkeypatch.setattr(
+            Path, "unlink", lambda path, missing_ok=False: self._moment(unlink, path, missing_ok)
+        )
 
     def _moment(self, call: Callable[..., Any], *arguments: Any) -> Any:
         self.calls += 1
@@ -158,6 +164,7 @@ class Disk:
             elif name == "fsync":
                 self.unflushed.discard(self.open_files[arguments[0]])
             return result
+
         return wrapped
 
     def _renamed(self, call: Callable[..., Any], path: Path, to: Path) -> Any:

@@ -28,8 +28,11 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 
 
 def spec(least: str = "10%") -> str:
-    Path("small.dlnet").write_text(SMALL.replace("epochs     = 3", "epochs = 1").replace(
-        "precision  = float32", f"precision = float32\n  require accuracy > {least}"))
+    Path("small.dlnet").write_text(
+        SMALL.replace("epochs     = 3", "epochs = 1").replace(
+            "precision  = float32", f"precision = float32\n  require accuracy > {least}"
+        )
+    )
     return "small.dlnet"
 
 
@@ -62,8 +65,17 @@ def test_a_promise_that_does_not_hold_is_exit_1() -> None:
 
 
 def test_the_resolved_spec_gives_the_same_run() -> None:
-    call("train", spec(), "--out", "one", "--seed", "7", "--set", "train.optimizer.lr=0.02",
-         "--quiet")
+    call(
+        "train",
+        spec(),
+        "--out",
+        "one",
+        "--seed",
+        "7",
+        "--set",
+        "train.optimizer.lr=0.02",
+        "--quiet",
+    )
     text = Path("one/spec.dlnet").read_text()
     assert "lr=0.02" in text and "seed       = 7" in text and "betas" in text
     first = json.loads(Path("one/run.json").read_text())
@@ -76,12 +88,23 @@ def test_the_resolved_spec_gives_the_same_run() -> None:
 
 def test_other_data_from_the_command_line() -> None:
     chance = np.random.default_rng(0)
-    arrays = {"image": chance.integers(0, 255, (60, 1, 8, 8), dtype=np.uint8),
-              "label": chance.integers(0, 10, 60)}
+    arrays = {
+        "image": chance.integers(0, 255, (60, 1, 8, 8), dtype=np.uint8),
+        "label": chance.integers(0, 10, 60),
+    }
     Path("elsewhere").mkdir()
     np.savez("elsewhere/own.npz", **arrays)
-    done = call("train", spec("0%"), "--data", "npz:elsewhere/own.npz", "--out", "run", "--quiet",
-                "--format", "json")
+    done = call(
+        "train",
+        spec("0%"),
+        "--data",
+        "npz:elsewhere/own.npz",
+        "--out",
+        "run",
+        "--quiet",
+        "--format",
+        "json",
+    )
     assert done.exit_code in (0, 1), done.output
     assert json.loads(done.stdout)["test"]["examples"] == 12
     again = call("evaluate", "run", "--format", "json")
@@ -91,27 +114,29 @@ def test_other_data_from_the_command_line() -> None:
     assert lost.exit_code == 3 and "own.npz" in lost.stderr
 
 
-@pytest.mark.parametrize(("arguments", "code", "text"), [
-    ((), 2, "--resume"),
-    (("{spec}", "--resume", "x"), 2, "--resume"),
-    (("--resume", "runs/none"), 3, "not the folder of a run"),
-    (("none.dlnet",), 3, "none.dlnet"),
-    (("{spec}", "--data", "mnist:nowhere"), 3, "nowhere"),
-    (("{spec}", "--data", "minst:x"), 2, "mnist"),
-    (("{spec}", "--device", "tpu"), 3, "tpu"),
-    (("{spec}", "--gpu", "--device", "cpu"), 2, "contradict"),
-    (("{spec}", "--model", "Large"), 2, "Small"),
-    (("{spec}", "--set", "train.epochs=none"), 1, "`steps`"),
-    (("{spec}", "--set", "train.nothing=1"), 1, "E0501"),
-    (("{model}",), 1, "no `train`"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        ((), 2, "--resume"),
+        (("{spec}", "--resume", "x"), 2, "--resume"),
+        (("--resume", "runs/none"), 3, "not the folder of a run"),
+        (("none.dlnet",), 3, "none.dlnet"),
+        (("{spec}", "--data", "mnist:nowhere"), 3, "nowhere"),
+        (("{spec}", "--data", "minst:x"), 2, "mnist"),
+        (("{spec}", "--device", "tpu"), 3, "tpu"),
+        (("{spec}", "--gpu", "--device", "cpu"), 2, "contradict"),
+        (("{spec}", "--model", "Large"), 2, "Small"),
+        (("{spec}", "--set", "train.epochs=none"), 1, "`steps`"),
+        (("{spec}", "--set", "train.nothing=1"), 1, "E0501"),
+        (("{model}",), 1, "no `train`"),
+    ],
+)
 def test_mistakes_have_an_exit_code_and_a_line(
     arguments: tuple[str, ...], code: int, text: str
 ) -> None:
     Path("model.dlnet").write_text("model M {\n  input x: float[3]\n  Dense(2)\n}\n")
     places = {"spec": spec(), "model": "model.dlnet"}
-    result = call("train", *(argument.format(**places) for argument in arguments),
-                  fails=True)
+    result = call("train", *(argument.format(**places) for argument in arguments), fails=True)
     failure = result.exception
     known = getattr(type(failure), "exit_code", None)
     assert (known or result.exit_code) == code, result.output

@@ -26,13 +26,14 @@ from training_setup import (  # noqa: E402
 )
 
 from dlspec.data import load  # noqa: E402
-from dlspec.training import metrics, preparing, schedules  # noqa: E402
+from dlspec.training import metrics, preparing, resuming, schedules  # noqa: E402
 from dlspec.training.device import choose_device, computes_bf16  # noqa: E402
 from dlspec.training.loop import learning_rate  # noqa: E402
 from dlspec.training.nonfinite import explain  # noqa: E402
 from dlspec.training.objective import Objective  # noqa: E402
 from dlspec.training.order import batches_per_epoch, epoch_order, step_generator  # noqa: E402
 from dlspec.training.problems import MachineProblem, SpecProblem  # noqa: E402
+from dlspec.training.training import Training  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +52,12 @@ def _one_thread() -> Iterator[None]:
 def test_one_cycle_is_pytorchs(steps: int, warmup: float) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.0, total_steps=steps, pct_start=warmup, cycle_momentum=False)
+        optimizer, 1.0, total_steps=steps, pct_start=warmup, cycle_momentum=False
+    )
     for step in range(steps):
         assert schedules.one_cycle(step, steps, warmup) == pytest.approx(
-            optimizer.param_groups[0]["lr"], rel=1e-9, abs=1e-12)
+            optimizer.param_groups[0]["lr"], rel=1e-9, abs=1e-12
+        )
         optimizer.step()
         if step < steps - 1:
             scheduler.step()
@@ -85,7 +88,8 @@ def test_cosine_is_pytorchs(final: float, rising: int) -> None:
             scheduler = parts.SequentialLR(optimizer, [up, down], [rising])
     for step in range(steps):
         assert schedules.cosine(step, steps, rising / steps, final) == pytest.approx(
-            optimizer.param_groups[0]["lr"], rel=1e-9)
+            optimizer.param_groups[0]["lr"], rel=1e-9
+        )
         optimizer.step()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,7 +101,8 @@ def test_step_decay_is_pytorchs() -> None:
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
     for step in range(7 * 10):
         assert schedules.step_decay(step, 7, 3, 0.5) == pytest.approx(
-            optimizer.param_groups[0]["lr"])
+            optimizer.param_groups[0]["lr"]
+        )
         if step % 7 == 6:
             optimizer.step()
             scheduler.step()
@@ -111,13 +116,18 @@ def test_an_order_depends_on_seed_and_epoch_alone() -> None:
     assert torch.equal(one.sort().values, torch.arange(1000))
     others = [epoch_order(1000, seed, epoch) for seed, epoch in ((0, 1), (1, 0), (2**62, 3))]
     assert not any(torch.equal(one, other) for other in others)
-    draws = {torch.rand((), generator=step_generator(seed, step)).item()
-             for seed in (0, 1, 2**63 - 1) for step in range(50)}
+    draws = {
+        torch.rand((), generator=step_generator(seed, step)).item()
+        for seed in (0, 1, 2**63 - 1)
+        for step in range(50)
+    }
     assert len(draws) == 150
 
 
-@pytest.mark.parametrize(("count", "size", "batches"), [
-    (10, 5, 2), (11, 5, 2), (12, 5, 3), (1, 5, 1), (4, 1, 4), (3, 5, 1)])
+@pytest.mark.parametrize(
+    ("count", "size", "batches"),
+    [(10, 5, 2), (11, 5, 2), (12, 5, 3), (1, 5, 1), (4, 1, 4), (3, 5, 1)],
+)
 def test_a_last_batch_of_one_is_left_out(count: int, size: int, batches: int) -> None:
     assert batches_per_epoch(count, size) == batches
 
@@ -133,8 +143,9 @@ def test_metrics_are_what_numpy_counts() -> None:
     logits, truth = chance.normal(size=50), chance.integers(0, 2, 50)
     right = ((logits > 0) == truth).sum()
     for shape in ((50,), (50, 1)):
-        assert metrics.accuracy(torch.from_numpy(logits).view(shape),
-                                torch.from_numpy(truth)) == right
+        assert (
+            metrics.accuracy(torch.from_numpy(logits).view(shape), torch.from_numpy(truth)) == right
+        )
     output, wanted = chance.normal(size=(30, 4)), chance.normal(size=(30, 4))
     pair = torch.from_numpy(output), torch.from_numpy(wanted)
     assert metrics.mae(*pair) == pytest.approx(np.abs(output - wanted).mean() * 30)
@@ -154,8 +165,15 @@ def test_a_run_learns_and_leaves_its_folder(tmp_path: Path) -> None:
     assert done.test is not None and done.test.figures["accuracy"] > 0.85
     assert done.test.figures["top_k"] >= done.test.figures["accuracy"]
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"spec.dlnet", "spec.json", "run.json", "metrics.jsonl", "curves.png",
-                     "best.safetensors", "checkpoints"}
+    assert names == {
+        "spec.dlnet",
+        "spec.json",
+        "run.json",
+        "metrics.jsonl",
+        "curves.png",
+        "best.safetensors",
+        "checkpoints",
+    }
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert facts["finished"] and facts["test"]["metrics"] == done.test.figures
     assert facts["machine"]["threads"] == 1 and facts["examples"]["test"] == 359
@@ -165,16 +183,14 @@ def test_a_run_learns_and_leaves_its_folder(tmp_path: Path) -> None:
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd(lr=0.1, momentum=0.9, nesterov=true)":
-        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "sgd(lr=0.1, momentum=0.9, nesterov=true)": lambda p: torch.optim.SGD(
+        p, lr=0.1, momentum=0.9, nesterov=True
+    ),
     "adagrad(lr=0.02)": lambda p: torch.optim.Adagrad(p, lr=0.02),
     "adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
-    "rmsprop(lr=0.003, momentum=0.5)":
-        lambda p: torch.optim.RMSprop(p, lr=0.003, momentum=0.5),
-    "adam(lr=0.01, betas=(0.8, 0.99))":
-        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99)),
-    "adamw(lr=0.01, weight_decay=0.1)":
-        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    "rmsprop(lr=0.003, momentum=0.5)": lambda p: torch.optim.RMSprop(p, lr=0.003, momentum=0.5),
+    "adam(lr=0.01, betas=(0.8, 0.99))": lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99)),
+    "adamw(lr=0.01, weight_decay=0.1)": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
 }
 LINEAR = """
 model Linear {
@@ -204,8 +220,10 @@ class Linear(nn.Module):
 
 
 def by_hand(
-    made_seed: int, optimizer_of: Callable[..., torch.optim.Optimizer],
-    factor: Callable[[int], float] = lambda step: 1.0, clip: float | None = None,
+    made_seed: int,
+    optimizer_of: Callable[..., torch.optim.Optimizer],
+    factor: Callable[[int], float] = lambda step: 1.0,
+    clip: float | None = None,
 ) -> nn.Module:
     """The plain loop that any PyTorch user would write for `LINEAR`."""
     split = load(program(LINEAR).data["Digits"], Path()).train
@@ -234,22 +252,25 @@ def test_every_optimizer_goes_where_pytorchs_goes(optimizer: str, tmp_path: Path
     run(made, tmp_path / "run", Linear)
     expected = by_hand(5, OPTIMIZERS[optimizer]).state_dict()
     for name, weight in expected.items():
-        torch.testing.assert_close(weights(tmp_path / "run")[f"model.{name}"], weight,
-                                   rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            weights(tmp_path / "run")[f"model.{name}"], weight, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_schedule_and_clipping_reach_the_optimizer(tmp_path: Path) -> None:
-    made = program(LINEAR, train__schedule="step_decay(1, gamma=0.2)",
-                   train__gradient_clip="0.05")
+    made = program(LINEAR, train__schedule="step_decay(1, gamma=0.2)", train__gradient_clip="0.05")
     run(made, tmp_path / "run", Linear)
-    expected = by_hand(0, lambda p: torch.optim.SGD(p, lr=0.1),
-                       lambda step: 0.2 ** (step // 18), clip=0.05).state_dict()
+    expected = by_hand(
+        0, lambda p: torch.optim.SGD(p, lr=0.1), lambda step: 0.2 ** (step // 18), clip=0.05
+    ).state_dict()
     for name, weight in expected.items():
         torch.testing.assert_close(weights(tmp_path / "run")[f"model.{name}"], weight)
 
 
-@pytest.mark.parametrize(("schedule", "rates"), [
-    ("constant", [0.1, 0.1]), ("cosine", [0.1, 0.05]), ("one_cycle(warmup=0.5)", [0.004, 0.1])])
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [("constant", [0.1, 0.1]), ("cosine", [0.1, 0.05]), ("one_cycle(warmup=0.5)", [0.004, 0.1])],
+)
 def test_rates_by_schedule(schedule: str, rates: list[float]) -> None:
     plan = program(LINEAR, train__schedule=schedule).trains[0]
     got = [learning_rate(plan, 0, 100, 10), learning_rate(plan, 50, 100, 10)]
@@ -265,6 +286,7 @@ def test_steps_may_end_within_an_epoch(tmp_path: Path) -> None:
 
 def test_the_rule_about_softmax(tmp_path: Path) -> None:
     """With or without a final softmax the same weights come out, and large scores stay finite."""
+
     class Ending(Linear):
         def logits(self, image: torch.Tensor) -> torch.Tensor:
             return self.dense1(image.flatten(1)) * 1000
@@ -326,14 +348,18 @@ def table(folder: Path, classes: bool, column: bool) -> None:
 
 def test_yes_or_no_by_one_sigmoid(tmp_path: Path) -> None:
     table(tmp_path, classes=True, column=False)
-    made = program(POINTS.format(units=1, activation=" -> Sigmoid", loss="binary_cross_entropy",
-                                 metric="accuracy"))
+    made = program(
+        POINTS.format(
+            units=1, activation=" -> Sigmoid", loss="binary_cross_entropy", metric="accuracy"
+        )
+    )
     done = run(made, tmp_path / "run", Points, data_root=tmp_path)
     assert done.test is not None and done.test.figures["accuracy"] > 0.95
 
 
 def test_a_column_of_targets_is_not_broadcast(tmp_path: Path) -> None:
     """[B] beside [B, 1] would train towards the mean; the right answer is nearly exact."""
+
     class Plain(Points):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.dense1(x)
@@ -345,8 +371,10 @@ def test_a_column_of_targets_is_not_broadcast(tmp_path: Path) -> None:
 
 
 def test_promises(tmp_path: Path) -> None:
-    kept = SMALL.replace("precision  = float32", "precision = float32\n  require accuracy > 20%\n"
-                         "  require loss < 0.0001")
+    kept = SMALL.replace(
+        "precision  = float32",
+        "precision = float32\n  require accuracy > 20%\n  require loss < 0.0001",
+    )
     done = run(program(kept), tmp_path / "run")
     assert done.test is not None and not done.test.good
     assert [held.holds for held in done.test.held] == [True, False]
@@ -355,8 +383,11 @@ def test_promises(tmp_path: Path) -> None:
 
 def test_files_that_do_not_fit_are_told_before_training(tmp_path: Path) -> None:
     np.savez(tmp_path / "table.npz", x=np.zeros((40, 4), "float32"), label=np.zeros(40, "int64"))
-    made = program(POINTS.format(units=1, activation=" -> Sigmoid", loss="binary_cross_entropy",
-                                 metric="accuracy"))
+    made = program(
+        POINTS.format(
+            units=1, activation=" -> Sigmoid", loss="binary_cross_entropy", metric="accuracy"
+        )
+    )
     with pytest.raises(SpecProblem, match=r"float\[3\].*float\[4\]"):
         run(made, tmp_path / "run", Points, data_root=tmp_path)
     assert not (tmp_path / "run").exists()
@@ -440,7 +471,7 @@ def test_where_steps_are_not_looked_at_they_are_done_again(
     """As on a GPU: the figures are read late, and the way from the last checkpoint gone again."""
     prepare = preparing.prepare_training
 
-    def unchecked(*arguments: object) -> preparing.Training:
+    def unchecked(*arguments: object) -> Training:
         training = prepare(*arguments)  # type: ignore[arg-type]
         training.checked = False
         return training
@@ -464,10 +495,13 @@ def _sum_of_batch(step: int) -> torch.Tensor:
     prepare, _ = preparing.prepare(dataset.plan)
     per_epoch = batches_per_epoch(len(dataset.train), 64)
     epoch, position = divmod(step, per_epoch)
-    numbers = epoch_order(len(dataset.train), 0, epoch)[position * 64:][:64]
+    numbers = epoch_order(len(dataset.train), 0, epoch)[position * 64 :][:64]
     batch = {"image": torch.from_numpy(dataset.train.fields["image"])[numbers]}
-    return prepare(batch, step_generator(0, step))["image"].contiguous(
-        memory_format=torch.channels_last).sum()
+    return (
+        prepare(batch, step_generator(0, step))["image"]
+        .contiguous(memory_format=torch.channels_last)
+        .sum()
+    )
 
 
 # --- devices -------------------------------------------------------------------------------------
@@ -497,9 +531,15 @@ def test_bf16_and_float32_reach_about_the_same(tmp_path: Path) -> None:
 # --- going on ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("optimizer", "precision"), [
-    ("adam(lr=1e-2)", "float32"), ("sgd(lr=0.05, momentum=0.9)", "float32"),
-    ("rmsprop(lr=1e-3)", "float32"), ("adamw(lr=1e-2)", "bf16")])
+@pytest.mark.parametrize(
+    ("optimizer", "precision"),
+    [
+        ("adam(lr=1e-2)", "float32"),
+        ("sgd(lr=0.05, momentum=0.9)", "float32"),
+        ("rmsprop(lr=1e-3)", "float32"),
+        ("adamw(lr=1e-2)", "bf16"),
+    ],
+)
 def test_a_run_in_parts_ends_in_the_same_bits(
     optimizer: str, precision: str, tmp_path: Path
 ) -> None:
@@ -539,9 +579,9 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(
 def test_a_changed_machine_is_told() -> None:
     before = {"torch": "2.0", "threads": 1, "device": "CPU"}
     now = {"torch": "2.1", "threads": 2, "device": "CPU"}
-    (sentence,) = preparing.machine_differences(before, now)
+    (sentence,) = resuming.machine_differences(before, now)
     assert "threads was 1 and is 2" in sentence and "torch was 2.0 and is 2.1" in sentence
-    assert preparing.machine_differences(before, before) == []
+    assert resuming.machine_differences(before, before) == []
 
 
 def test_another_spec_or_other_data_is_refused(tmp_path: Path) -> None:

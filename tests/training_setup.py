@@ -94,7 +94,10 @@ class StopAfter:
 
 
 def stopped_run(
-    made: Program, folder: Path, stop: int, build: Callable[[], nn.Module] | None = Small,
+    made: Program,
+    folder: Path,
+    stop: int,
+    build: Callable[[], nn.Module] | None = Small,
     **options: Any,
 ) -> None:
     """A run that is stopped after so many steps, as by Ctrl-C."""
@@ -105,8 +108,11 @@ def stopped_run(
 
 
 def run_in_parts(
-    made: Program, folder: Path, stops: list[int],
-    build: Callable[[], nn.Module] | None = Small, **options: Any,
+    made: Program,
+    folder: Path,
+    stops: list[int],
+    build: Callable[[], nn.Module] | None = Small,
+    **options: Any,
 ) -> Run:
     """The same, stopped after `stops` steps each time, and resumed until it is done."""
     for number, stop in enumerate(stops):
@@ -124,5 +130,8 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     """The weights of the newest checkpoint."""
     found = newest_checkpoint(folder / "checkpoints")
     assert found is not None
-    return {name: tensor for name, tensor in found.checkpoint.tensors.items()
-            if name.startswith("model.")}
+    return {
+        name: tensor
+        for name, tensor in found.checkpoint.tensors.items()
+        if name.startswith("model.")
+    }

@@ -24,16 +24,21 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="SOURCE", help="Other data than the run's: mnist:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
 @format_option("text", "json")
-def command(run: str, gpu: bool, device: str | None, data: str | None, data_root: str | None,
-            format: str) -> None:
+def command(
+    run: str, gpu: bool, device: str | None, data: str | None, data_root: str | None, format: str
+) -> None:
     """Measure the best weights of RUN on the test split and check every `require`."""
     program = spec_of(Path(run))
     from dlspec.data import DataProblem
     from dlspec.training.reopening import evaluate, reopen
 
     try:
-        evaluation = evaluate(reopen(Path(run), program), chosen_device(gpu, device),
-                              Path(data_root) if data_root else None, data)
+        evaluation = evaluate(
+            reopen(Path(run), program),
+            chosen_device(gpu, device),
+            Path(data_root) if data_root else None,
+            data,
+        )
     except DataProblem as problem:
         raise told(problem) from problem
     except OSError as problem:

@@ -37,23 +37,39 @@ if TYPE_CHECKING:
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of weights and order.")
 @click.option("--model", metavar="NAME", help="The model to train, where the spec trains several.")
-@click.option("--checkpoint-every", type=click.FloatRange(0), metavar="SECONDS",
-              help="Time between checkpoints; unless told, saving takes at most 5% of the time.")
-@click.option("--no-rewrites", is_flag=True,
-              help="Compute as the spec says it, not in faster ways with the same values.")
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Time between checkpoints; unless told, saving takes at most 5% of the time.",
+)
+@click.option(
+    "--no-rewrites",
+    is_flag=True,
+    help="Compute as the spec says it, not in faster ways with the same values.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @set_option
 @format_option("text", "json")
-def command(file: str | None, resume: str | None, out: str | None, seed: int | None,
-            model: str | None, settings: tuple[tuple[str, str], ...], format: str,
-            **rest: Any) -> None:
+def command(
+    file: str | None,
+    resume: str | None,
+    out: str | None,
+    seed: int | None,
+    model: str | None,
+    settings: tuple[tuple[str, str], ...],
+    format: str,
+    **rest: Any,
+) -> None:
     """Train the model of FILE and write the run into a folder."""
     if (file is None) == (resume is None):
         raise click.UsageError("Give a spec to train, or --resume RUN.")
     if resume is not None:
         if out or seed is not None or settings or model:
-            raise click.UsageError("--resume goes on with a run as it was started: it takes no "
-                                   "--out, --seed, --model or --set.")
+            raise click.UsageError(
+                "--resume goes on with a run as it was started: it takes no "
+                "--out, --seed, --model or --set."
+            )
         _carry_out(*_resumed(Path(resume), rest), format)
         return
     assert file is not None
@@ -96,15 +112,18 @@ def spec_of(folder: Path) -> Program:
     return made.program
 
 
-def _options(
-    folder: Path, rest: dict[str, Any], root: Path, data: str | None
-) -> TrainOptions:
+def _options(folder: Path, rest: dict[str, Any], root: Path, data: str | None) -> TrainOptions:
     from dlspec.training.settings import TrainOptions
 
     return TrainOptions(
-        folder, device=chosen_device(rest["gpu"], rest["device"]), data_root=root, data=data,
-        checkpoint_every=rest["checkpoint_every"], rewrites=not rest["no_rewrites"],
-        show="nothing" if rest["quiet"] else "auto")
+        folder,
+        device=chosen_device(rest["gpu"], rest["device"]),
+        data_root=root,
+        data=data,
+        checkpoint_every=rest["checkpoint_every"],
+        rewrites=not rest["no_rewrites"],
+        show="nothing" if rest["quiet"] else "auto",
+    )
 
 
 def chosen_device(gpu: bool, device: str | None) -> str:
@@ -140,9 +159,7 @@ def _free_folder(wanted: Path) -> Path:
     return folder
 
 
-def _carry_out(
-    program: Program, plan: TrainPlan, options: TrainOptions, format: str
-) -> None:
+def _carry_out(program: Program, plan: TrainPlan, options: TrainOptions, format: str) -> None:
     from dlspec.data import DataProblem
     from dlspec.training.loop import train
 
@@ -166,10 +183,18 @@ def told(problem: DataProblem) -> click.ClickException:
 def _tell(run: Run, format: str) -> None:
     good = run.test is None or run.test.good
     if format == "json":
-        result(json.dumps({
-            "run": str(run.folder), "steps": run.steps, "epochs": run.history,
-            "samples_per_second": run.samples_per_second,
-            "test": run.test.facts() if run.test else None, "good": good}))
+        result(
+            json.dumps(
+                {
+                    "run": str(run.folder),
+                    "steps": run.steps,
+                    "epochs": run.history,
+                    "samples_per_second": run.samples_per_second,
+                    "test": run.test.facts() if run.test else None,
+                    "good": good,
+                }
+            )
+        )
     else:
         _tell_as_text(run)
     if not good:

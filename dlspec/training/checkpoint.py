@@ -84,7 +84,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise SpecProblem(f"checkpoint `{path.stem}`: `{path.name}` is damaged (SHA-256 differs)")
     if facts.get("tensors_sha256") != _digest(content):
         raise SpecProblem(
-            f"checkpoint `{path.stem}`: `{tensors_path.name}` is damaged (SHA-256 differs)")
+            f"checkpoint `{path.stem}`: `{tensors_path.name}` is damaged (SHA-256 differs)"
+        )
     try:
         return Checkpoint(load(content), facts)
     except SafetensorError:

@@ -11,7 +11,9 @@ _TRAINING, _VALIDATION, _INK, _GRID = "#2f6db5", "#e0762f", "#333333", "#e4e4e4"
 
 
 def draw_curves(
-    title: str, history: list[dict[str, Any]], windows: list[dict[str, Any]],
+    title: str,
+    history: list[dict[str, Any]],
+    windows: list[dict[str, Any]],
     names: tuple[str, ...],
 ) -> bytes:
     """A PNG with one panel a figure.
@@ -39,17 +41,25 @@ def _draw_panel(
     from matplotlib.ticker import PercentFormatter
 
     if windows:
-        panel.plot([w["position"] for w in windows], [w["loss"] for w in windows],
-                   color=_TRAINING, alpha=0.25, linewidth=1)
+        panel.plot(
+            [w["position"] for w in windows],
+            [w["loss"] for w in windows],
+            color=_TRAINING,
+            alpha=0.25,
+            linewidth=1,
+        )
     ends: list[tuple[float, float, str]] = []
-    for key, label, colour in ((name, "training", _TRAINING),
-                               (f"val_{name}", "validation", _VALIDATION)):
+    for key, label, colour in (
+        (name, "training", _TRAINING),
+        (f"val_{name}", "validation", _VALIDATION),
+    ):
         points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
         if not points:
             continue
         epochs, values = zip(*points, strict=True)
-        panel.plot(epochs, values, color=colour, linewidth=1.8, marker="o", markersize=3.5,
-                   label=label)
+        panel.plot(
+            epochs, values, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=label
+        )
         ends.append((values[-1], epochs[-1], colour))
     _label_ends(panel, name, sorted(ends))
     panel.set_title(name.replace("_", " "), fontsize=10, color=_INK, loc="left")
@@ -73,8 +83,15 @@ def _label_ends(panel: Any, name: str, ends: list[tuple[float, float, str]]) -> 
     """Write the last figures beside their points, the lower one below, so that none overlap."""
     for number, (value, epoch, colour) in enumerate(ends):
         lift = 0 if len(ends) == 1 else 5 if number else -5
-        panel.annotate(figure_text(name, value), (epoch, value), color=colour, fontsize=8,
-                       xytext=(6, lift), textcoords="offset points", va="center")
+        panel.annotate(
+            figure_text(name, value),
+            (epoch, value),
+            color=colour,
+            fontsize=8,
+            xytext=(6, lift),
+            textcoords="offset points",
+            va="center",
+        )
 
 
 def _spans_decades(history: list[dict[str, Any]]) -> bool:

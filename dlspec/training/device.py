@@ -73,8 +73,11 @@ def choose_device(name: str = "auto") -> torch.device:
 def _cuda(device: torch.device) -> torch.device:
     if not torch.cuda.is_available():
         built = torch.backends.cuda.is_built()
-        reason = ("PyTorch finds no NVIDIA GPU or no driver for it" if built else
-                  f"PyTorch {torch.__version__} was built without CUDA")
+        reason = (
+            "PyTorch finds no NVIDIA GPU or no driver for it"
+            if built
+            else f"PyTorch {torch.__version__} was built without CUDA"
+        )
         raise MachineProblem(f"no GPU: {reason}; leave `--gpu` out to train on the CPU")
     count = torch.cuda.device_count()
     if (device.index or 0) >= count:

@@ -16,14 +16,22 @@ from dlspec.training.objective import Objective
 from dlspec.training.settings import Evaluation, Held
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt,
-    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
 }
 
 
 def evaluate_split(
-    model: nn.Module, plan: TrainPlan, objective: Objective, split: Split,
-    prepare: Callable[[Batch], Batch], numerics: Numerics,
+    model: nn.Module,
+    plan: TrainPlan,
+    objective: Objective,
+    split: Split,
+    prepare: Callable[[Batch], Batch],
+    numerics: Numerics,
 ) -> Evaluation:
     """Measure a split and check the plan's `require`s on it.
 

@@ -1,12 +1,12 @@
 """The folder of a run: what lies in it, and how each file is written so that none is half there.
 
-    spec.dlnet          the spec with every default filled in and every override applied
-    spec.json           the same as IR: what resuming, evaluating and exporting read
-    run.json            versions, device, settings, and at the end the result
-    metrics.jsonl       a line an epoch, and lines within epochs
-    curves.png          loss and metrics as a picture
-    best.safetensors    the weights that did best on the validation split
-    checkpoints/        the newest two, to go on from
+spec.dlnet          the spec with every default filled in and every override applied
+spec.json           the same as IR: what resuming, evaluating and exporting read
+run.json            versions, device, settings, and at the end the result
+metrics.jsonl       a line an epoch, and lines within epochs
+curves.png          loss and metrics as a picture
+best.safetensors    the weights that did best on the validation split
+checkpoints/        the newest two, to go on from
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class RunFolder:
         if (self.path / "run.json").exists():
             raise SpecProblem(
                 f"`{self.path}` holds a run already; `dlspec train --resume {self.path}` goes on "
-                "with it, `--out` names another folder")
+                "with it, `--out` names another folder"
+            )
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         if text is not None:
             write_durably(self.path / "spec.dlnet", text.encode())
@@ -62,8 +63,9 @@ class RunFolder:
         try:
             facts = json.loads(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            raise MachineProblem(f"`{self.path}` is not the folder of a run: it has no `run.json`"
-                                 ) from None
+            raise MachineProblem(
+                f"`{self.path}` is not the folder of a run: it has no `run.json`"
+            ) from None
         except (ValueError, RecursionError):
             raise SpecProblem(f"`{path}` is not JSON") from None
         if not isinstance(facts, dict):
@@ -99,8 +101,10 @@ class RunFolder:
 
         Under one key: safetensors writes several in an order that changes.
         """
-        tensors = {name: tensor.detach().to("cpu", copy=True).contiguous()
-                   for name, tensor in model.state_dict().items()}
+        tensors = {
+            name: tensor.detach().to("cpu", copy=True).contiguous()
+            for name, tensor in model.state_dict().items()
+        }
         write_durably(self.best, save(tensors, metadata={"dlspec": json.dumps(facts)}))
 
     def read_best(self) -> dict[str, torch.Tensor]:

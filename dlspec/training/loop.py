@@ -22,11 +22,12 @@ from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
 from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
 from dlspec.training.order import step_generator
-from dlspec.training.preparing import Training, prepare_training
+from dlspec.training.preparing import prepare_training
 from dlspec.training.problems import Interrupted, SpecProblem
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
 from dlspec.training.state import capture, restore
+from dlspec.training.training import Training
 
 READ_EVERY = 0.3
 """Seconds between two readings of figures from the device, each of which waits for it."""
@@ -48,8 +49,7 @@ def train(
     after Ctrl-C or SIGTERM, when a checkpoint has been saved.
     """
     training = prepare_training(program, plan, options, build)
-    reporter = choose_reporter(
-        options.show, training.state.step, training.steps, training.epochs)
+    reporter = choose_reporter(options.show, training.state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
@@ -76,8 +76,10 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
         if interruption.requested and state.step < training.steps:
             _save(training, clock)
             folder = training.folder.path
-            raise Interrupted(f"stopped after step {state.step:,}, checkpoint saved; "
-                              f"`dlspec train --resume {folder}` goes on")
+            raise Interrupted(
+                f"stopped after step {state.step:,}, checkpoint saved; "
+                f"`dlspec train --resume {folder}` goes on"
+            )
         if _checkpoint_due(training, clock):
             _save(training, clock)
 
@@ -131,11 +133,15 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
     rate = clock.rate(state.step) * training.plan.batch_size
     reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
     if clock.due("log", LOG_EVERY):
-        training.folder.log({
-            "kind": "step", "step": state.step,
-            "position": state.step / training.steps_per_epoch,
-            "loss": clock.since_logged(figures["loss"], state.seen),
-            "samples_per_second": round(rate, 1)})
+        training.folder.log(
+            {
+                "kind": "step",
+                "step": state.step,
+                "position": state.step / training.steps_per_epoch,
+                "loss": clock.since_logged(figures["loss"], state.seen),
+                "samples_per_second": round(rate, 1),
+            }
+        )
 
 
 def _running_figures(training: Training) -> dict[str, float]:
@@ -158,7 +164,8 @@ def _go_there_again(training: Training) -> None:
         take_step(training)
     raise SpecProblem(
         f"the loss stopped being finite before step {last:,}; the same steps went well when "
-        f"they were done again, so the device does not repeat its results; {ADVICE}")
+        f"they were done again, so the device does not repeat its results; {ADVICE}"
+    )
 
 
 def _stop(training: Training, batch: dict[str, torch.Tensor]) -> None:
@@ -173,17 +180,28 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     """Measure the validation split, keep the best weights, log and start the sums anew."""
     state, plan = training.state, training.plan
     entry: dict[str, Any] = {
-        "kind": "epoch", "epoch": math.ceil(state.step / training.steps_per_epoch),
-        "step": state.step, **_running_figures(training)}
+        "kind": "epoch",
+        "epoch": math.ceil(state.step / training.steps_per_epoch),
+        "step": state.step,
+        **_running_figures(training),
+    }
     seconds = clock.now - clock.last.get("epoch", state.seconds)
     rate = (state.seen - clock.seen_before) / max(seconds, 1e-9)
     clock.seen_before = 0
     if training.validation is not None:
-        figures = measure(state.model, training.objective, training.validation,
-                          training.prepare_for_evaluation, plan.batch_size)
+        figures = measure(
+            state.model,
+            training.objective,
+            training.validation,
+            training.prepare_for_evaluation,
+            plan.batch_size,
+        )
         entry |= {f"val_{name}": figure for name, figure in figures.items()}
-    entry |= {"learning_rate": state.optimizer.param_groups[0]["lr"],
-              "samples_per_second": round(rate, 1), "seconds": round(clock.now, 3)}
+    entry |= {
+        "learning_rate": state.optimizer.param_groups[0]["lr"],
+        "samples_per_second": round(rate, 1),
+        "seconds": round(clock.now, 3),
+    }
     _keep_best(training, entry)
     state.history.append(entry)
     training.folder.log(entry)
@@ -199,16 +217,19 @@ def _keep_best(training: Training, entry: dict[str, Any]) -> None:
     name = training.deciding_figure
     broken = weight_that_is_not_finite(training.state.model)
     if broken is not None:
-        raise SpecProblem(f"the weight `{broken}` stopped being finite at step "
-                          f"{training.state.step:,}; {ADVICE}")
+        raise SpecProblem(
+            f"the weight `{broken}` stopped being finite at step {training.state.step:,}; {ADVICE}"
+        )
     if name is not None:
         figure, best = entry[f"val_{name}"], training.state.best
         higher = training.objective.higher_is_better(name)
         if not (best is None or math.isnan(best) or (figure > best if higher else figure < best)):
             return
         training.state.best = figure
-    training.folder.write_best(training.state.model, {
-        "spec_sha256": training.facts["spec_sha256"], "epoch": entry["epoch"]})
+    training.folder.write_best(
+        training.state.model,
+        {"spec_sha256": training.facts["spec_sha256"], "epoch": entry["epoch"]},
+    )
 
 
 def _checkpoint_due(training: Training, clock: Clock) -> bool:
@@ -227,8 +248,9 @@ def _save(training: Training, clock: Clock) -> None:
     state, start = training.state, clock.now
     broken = weight_that_is_not_finite(state.model)
     if broken is not None:
-        raise SpecProblem(f"the weight `{broken}` stopped being finite before step "
-                          f"{state.step + 1:,}; {ADVICE}")
+        raise SpecProblem(
+            f"the weight `{broken}` stopped being finite before step {state.step + 1:,}; {ADVICE}"
+        )
     state.seconds = clock.now
     save_checkpoint(training.folder.checkpoints, capture(state, training.checkpoint_facts()))
     clock.saving = clock.now - start
@@ -246,9 +268,16 @@ def _finish(training: Training, reporter: Reporter) -> Run:
         state.model.load_state_dict(folder.read_best())
     test = _test(training, reporter)
     rate = state.step * training.plan.batch_size / max(state.seconds, 1e-9)
-    folder.write_facts({**training.facts, "finished": True, "steps": state.step,
-                        "seconds": round(state.seconds, 3), "best": state.best,
-                        "test": test.facts() if test else None})
+    folder.write_facts(
+        {
+            **training.facts,
+            "finished": True,
+            "steps": state.step,
+            "seconds": round(state.seconds, 3),
+            "best": state.best,
+            "test": test.facts() if test else None,
+        }
+    )
     return Run(folder.path, state.step, tuple(state.history), test, rate)
 
 
@@ -256,5 +285,10 @@ def _test(training: Training, reporter: Reporter) -> Evaluation | None:
     if len(training.dataset.test) == 0:
         return None
     return evaluate_split(
-        training.state.model, training.plan, training.objective, training.dataset.test,
-        training.prepare_for_evaluation, training.numerics)
+        training.state.model,
+        training.plan,
+        training.objective,
+        training.dataset.test,
+        training.prepare_for_evaluation,
+        training.numerics,
+    )

@@ -12,16 +12,20 @@ from dlspec.training.objective import Objective, sum_type
 
 
 def measure(
-    model: nn.Module, objective: Objective, examples: Examples,
-    prepare: Callable[[Batch], Batch], batch_size: int,
+    model: nn.Module,
+    objective: Objective,
+    examples: Examples,
+    prepare: Callable[[Batch], Batch],
+    batch_size: int,
 ) -> dict[str, float]:
     """Loss and metrics of a split, each the mean over its examples, by name.
 
     Leaves the model in the mode it was in, and the random states alone.
     """
     numerics = examples.numerics
-    totals = torch.zeros(len(objective.names), dtype=sum_type(numerics.device),
-                         device=numerics.device)
+    totals = torch.zeros(
+        len(objective.names), dtype=sum_type(numerics.device), device=numerics.device
+    )
     was_training = model.training
     model.eval()
     with torch.inference_mode():

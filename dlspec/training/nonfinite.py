@@ -31,8 +31,9 @@ def explain(model: nn.Module, objective: Objective, batch: Batch) -> str:
 def weight_that_is_not_finite(model: nn.Module) -> str | None:
     """The first weight with a value that is not finite. One wait for the device."""
     weights = dict(model.named_parameters())
-    total = torch.stack([weight.detach().float().abs().amax() for weight in weights.values()
-                         if weight.numel()])
+    total = torch.stack(
+        [weight.detach().float().abs().amax() for weight in weights.values() if weight.numel()]
+    )
     if bool(torch.isfinite(total).all()):
         return None
     return next((name for name, weight in weights.items() if not _finite(weight)), None)
@@ -50,10 +51,13 @@ def _first_layer(model: nn.Module, objective: Objective, batch: Batch) -> str:
             found.append(f"`{path}` gave the first value that is not finite")
 
     handles = [
-        handle for path, module in model.named_modules() if path and not list(module.children())
+        handle
+        for path, module in model.named_modules()
+        if path and not list(module.children())
         for handle in (
             module.register_forward_pre_hook(lambda _, inputs, path=path: before(path, inputs)),
-            module.register_forward_hook(lambda _, __, output, path=path: after(path, output)))
+            module.register_forward_hook(lambda _, __, output, path=path: after(path, output)),
+        )
     ]
     try:
         with torch.no_grad():

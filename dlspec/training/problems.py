@@ -1,9 +1,9 @@
 """What can stop a run, apart from mistakes in dlspec itself. The message is one for users.
 
-    Problem
-    ├── SpecProblem       the spec, the data or the numbers are at fault
-    ├── MachineProblem    no such device, no such file, no room on the disk
-    └── Interrupted       Ctrl-C or SIGTERM; a checkpoint was saved
+Problem
+├── SpecProblem       the spec, the data or the numbers are at fault
+├── MachineProblem    no such device, no such file, no room on the disk
+└── Interrupted       Ctrl-C or SIGTERM; a checkpoint was saved
 """
 
 from __future__ import annotations

@@ -47,8 +47,10 @@ def reopen(path: Path, program: Program) -> Reopened:
     facts = folder.read_facts()
     if facts.get("spec_sha256") != spec_hash(program):
         raise SpecProblem(f"`{path / 'spec.json'}` is not the spec that this run was started with")
-    plan = next((plan for plan in program.trains
-                 if plan.model_dump(mode="json") == facts.get("settings")), None)
+    plan = next(
+        (plan for plan in program.trains if plan.model_dump(mode="json") == facts.get("settings")),
+        None,
+    )
     if plan is None:
         raise SpecProblem(f"`{path / 'run.json'}` does not describe a `train` of its spec")
     return Reopened(folder, program, plan, facts)
@@ -75,13 +77,20 @@ def evaluate(
     """
     chosen = choose_device(device)
     model = trained_model(run)
-    dataset: Dataset = load(run.program.data[run.plan.data], data_root or run.data_root(),
-                            data or run.replacement())
+    dataset: Dataset = load(
+        run.program.data[run.plan.data], data_root or run.data_root(), data or run.replacement()
+    )
     plan = with_target(run.plan, dataset)
     check_data(run.program, plan, dataset)
     if len(dataset.test) == 0:
         raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
     numerics = choose_numerics(chosen, "float32", model)
     _, for_evaluation = prepare(dataset.plan)
-    return evaluate_split(place(model, numerics), plan, Objective(run.program, plan),
-                          dataset.test, for_evaluation, numerics)
+    return evaluate_split(
+        place(model, numerics),
+        plan,
+        Objective(run.program, plan),
+        dataset.test,
+        for_evaluation,
+        numerics,
+    )

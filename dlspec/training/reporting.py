@@ -52,9 +52,15 @@ class BarReporter(Reporter):
 
         self.epochs = epochs
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True),
-            console=Console(stderr=True), transient=True, refresh_per_second=4)
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+            refresh_per_second=4,
+        )
         self.task = self.bar.add_task("", total=steps, completed=first, figures="")
         self.bar.start()
 
@@ -63,8 +69,9 @@ class BarReporter(Reporter):
 
     def step(self, step: int, epoch: int, figures: dict[str, float], rate: float) -> None:
         text = f"step {step:,}  {figures_text(figures)}  {rate:,.0f}/s"
-        self.bar.update(self.task, completed=step, figures=text,
-                        description=f"epoch {epoch}/{self.epochs}")
+        self.bar.update(
+            self.task, completed=step, figures=text, description=f"epoch {epoch}/{self.epochs}"
+        )
 
     def epoch(self, text: str) -> None:
         self.note(text)
@@ -100,5 +107,7 @@ def epoch_line(entry: dict[str, Any], epochs: int, names: tuple[str, ...]) -> st
     """One line about an epoch."""
     width = len(str(epochs))
     shown = {key: entry[key] for name in names for key in (name, f"val_{name}") if key in entry}
-    return (f"epoch {entry['epoch']:>{width}}/{epochs}  {figures_text(shown)}  "
-            f"{entry['samples_per_second']:,.0f} samples/s")
+    return (
+        f"epoch {entry['epoch']:>{width}}/{epochs}  {figures_text(shown)}  "
+        f"{entry['samples_per_second']:,.0f} samples/s"
+    )

@@ -61,10 +61,17 @@ class Evaluation(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """The same for JSON."""
         return {
-            "split": "test", "examples": self.examples, "metrics": self.figures,
+            "split": "test",
+            "examples": self.examples,
+            "metrics": self.figures,
             "requires": [
-                {"metric": h.requirement.metric, "operator": h.requirement.operator,
-                 "value": h.requirement.value, "figure": h.figure, "holds": h.holds}
+                {
+                    "metric": h.requirement.metric,
+                    "operator": h.requirement.operator,
+                    "value": h.requirement.value,
+                    "figure": h.figure,
+                    "holds": h.holds,
+                }
                 for h in self.held
             ],
         }

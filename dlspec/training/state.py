@@ -46,11 +46,18 @@ def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
                 scalars.setdefault(str(index), {})[name] = value
     tensors |= _random_states(state.device)
     tensors["totals"] = _plain(state.totals)
-    return Checkpoint(tensors, {
-        **facts, "step": state.step, "seen": state.seen, "best": state.best,
-        "seconds": state.seconds, "history": state.history,
-        "optimizer": {"groups": stored["param_groups"], "scalars": scalars},
-    })
+    return Checkpoint(
+        tensors,
+        {
+            **facts,
+            "step": state.step,
+            "seen": state.seen,
+            "best": state.best,
+            "seconds": state.seconds,
+            "history": state.history,
+            "optimizer": {"groups": stored["param_groups"], "scalars": scalars},
+        },
+    )
 
 
 def restore(state: State, checkpoint: Checkpoint) -> None:
@@ -59,8 +66,11 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
     Raises KeyError or RuntimeError where the checkpoint is of another model or optimizer.
     """
     tensors, facts = checkpoint
-    weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items()
-               if name.startswith("model.")}
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
     state.model.load_state_dict(weights)
     state.optimizer.load_state_dict(_optimizer_state(state.optimizer, checkpoint))
     state.totals.copy_(tensors["totals"])
@@ -90,8 +100,9 @@ def _optimizer_state(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -
         if name != "step" and tensor.shape == parameter.shape:
             tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
         values.setdefault(int(index), {})[name] = tensor
-    groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()}
-              for group in saved["groups"]]
+    groups = [
+        {k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in saved["groups"]
+    ]
     return {"state": values, "param_groups": groups}
 
 

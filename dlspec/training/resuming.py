@@ -1,0 +1,61 @@
+"""The beginning of a run: a new folder, or the place where an earlier part of it stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlspec.ir.graph import Program
+from dlspec.training.checkpoint import Found, newest_checkpoint, set_aside
+from dlspec.training.problems import SpecProblem
+from dlspec.training.state import restore
+from dlspec.training.training import Training
+
+
+def open_folder(training: Training, program: Program) -> None:
+    """Make the folder of a new run, or put the state where an earlier part of it stopped."""
+    folder, options = training.folder, training.options
+    if not options.resume:
+        folder.create(program, options.text, training.facts)
+        return
+    earlier = folder.read_facts()
+    if earlier.get("spec_sha256") != training.facts["spec_sha256"]:
+        raise SpecProblem(f"`{folder.path}` is the run of another spec, or of other overrides")
+    folder.clear_leftovers()
+    found = newest_checkpoint(folder.checkpoints)
+    if found is None:
+        training.notes.append("no checkpoint was saved yet: the run starts from its beginning")
+        folder.cut_log(0)
+        return
+    _go_on(training, found)
+
+
+def _go_on(training: Training, found: Found) -> None:
+    facts, folder = found.checkpoint.facts, training.folder
+    if facts.get("spec_sha256") != training.facts["spec_sha256"]:
+        raise SpecProblem(f"checkpoint `{found.name}` is of another spec")
+    if facts.get("examples") != training.facts["examples"]:
+        raise SpecProblem(
+            f"the data is not that of the run in `{folder.path}`: "
+            f"it had {facts.get('examples', {}).get('train')} training examples of other content, "
+            f"now there are {training.facts['examples']['train']}"
+        )
+    restore(training.state, found.checkpoint)
+    for sentence in found.refused:
+        training.notes.append(f"{sentence}; going back to `{found.name}`")
+    if found.refused:
+        set_aside(folder.checkpoints, found.name)
+    folder.cut_log(training.state.step)
+    training.notes.append(f"going on after step {training.state.step:,} of {training.steps:,}")
+    training.notes += machine_differences(facts["machine"], training.facts["machine"])
+
+
+def machine_differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Sentences about what makes the run differ in its last bits from an unbroken one."""
+    changed = [
+        f"{name} was {before.get(name)} and is {now[name]}"
+        for name in now
+        if before.get(name) != now[name]
+    ]
+    if not changed:
+        return []
+    return [f"not bit for bit as an unbroken run would go on: {', '.join(changed)}"]

@@ -1,0 +1,78 @@
+"""All that one training run works with, from the first step to the last."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from dlspec.data import Dataset
+from dlspec.data.preparing import EvaluationFunction, TrainingFunction
+from dlspec.ir.training import TrainPlan
+from dlspec.training.device import Numerics
+from dlspec.training.examples import Examples
+from dlspec.training.folder import RunFolder
+from dlspec.training.objective import Objective
+from dlspec.training.order import epoch_order
+from dlspec.training.settings import TrainOptions
+from dlspec.training.state import State
+
+
+@dataclass
+class Training:
+    """All that a run works with. Only `state`, `order` and, in a replay, `checked` change.
+
+    checked: the loss of every step is read before the weights change. On the CPU that costs
+             nothing; elsewhere it would make each step wait for the device.
+    """
+
+    plan: TrainPlan
+    options: TrainOptions
+    model_name: str
+    dataset: Dataset
+    examples: Examples
+    validation: Examples | None
+    prepare_batch: TrainingFunction
+    prepare_for_evaluation: EvaluationFunction
+    objective: Objective
+    numerics: Numerics
+    state: State
+    folder: RunFolder
+    steps: int
+    steps_per_epoch: int
+    facts: dict[str, Any]
+    checked: bool
+    notes: list[str] = field(default_factory=list)
+    order: tuple[int, torch.Tensor] | None = None
+
+    @property
+    def epochs(self) -> int:
+        return math.ceil(self.steps / self.steps_per_epoch)
+
+    @property
+    def title(self) -> str:
+        """`LeNet on Digits`, or `LeNet on mnist` where `--data` stood in for the spec's."""
+        replaced = self.options.data.partition(":")[0] if self.options.data else None
+        return f"{self.model_name} on {replaced or self.plan.data}"
+
+    @property
+    def deciding_figure(self) -> str | None:
+        """The figure of the validation split that says which weights are best."""
+        if self.validation is None:
+            return None
+        return self.objective.names[1] if len(self.objective.names) > 1 else "loss"
+
+    def numbers(self, step: int) -> torch.Tensor:
+        """Which examples the batch of a step (from 0) has, where they are gathered."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if self.order is None or self.order[0] != epoch:
+            order = epoch_order(self.examples.count, self.plan.seed, epoch)
+            self.order = (epoch, order.to(self.examples.home))
+        start = position * self.plan.batch_size
+        return self.order[1][start : start + self.plan.batch_size]
+
+    def checkpoint_facts(self) -> dict[str, Any]:
+        """What a checkpoint says of the run that it belongs to."""
+        return {name: self.facts[name] for name in ("spec_sha256", "machine", "examples")}
