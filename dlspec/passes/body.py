@@ -13,6 +13,7 @@ from dlspec.passes.scope import Scope
 from dlspec.passes.stages import bind
 from dlspec.passes.values import (
     UNKNOWN,
+    Tensor,
     Value,
     contains_unknown,
     describe,
@@ -54,7 +55,7 @@ def run_statements(body: tree.Body, frame: Frame, scope: Scope) -> Value:
             result = _RULES[type(statement)](statement, line)
             if result is not None:
                 it = result
-    warn_unused(scope, frame)
+    note_unused(scope, frame)
     if has_plain:
         return plain
     if isinstance(it, NoIt):
@@ -86,13 +87,15 @@ def _check_plain(statement: tree.ExprStatement, value: Value, last: bool, line: 
                             "has no effect")
 
 
-def warn_unused(scope: Scope, frame: Frame) -> None:
-    """Warn of names in a scope that nothing has read."""
+def note_unused(scope: Scope, frame: Frame) -> None:
+    """Note the names in a scope that nothing has read so far."""
     for name, binding in scope.names.items():
-        if (not binding.used and binding.span is not None and binding.kind == "value"
-                and not contains_unknown(binding.value)):
-            frame.report.warning("W0201", binding.span, f"nothing uses the value `{name}`",
-                                 help="remove it, or name it `_`")
+        if binding.span is None or binding.kind != "value":
+            continue
+        if binding.used or contains_unknown(binding.value):
+            frame.context.used_places.add(binding.span)
+        else:
+            frame.context.unused.append((name, binding))
 
 
 # --- if, repeat, for ---------------------------------------------------------------
@@ -123,11 +126,27 @@ def _repeat(expression: tree.Repeat, frame: Frame) -> Value:
                            f"`repeat {times}` is over {LONGEST_LIST:,} times")
         return UNKNOWN
     it = frame.it
-    for _ in range(times):
+    for turn in range(times):
+        before, layers = it, _layers(frame)
         it = _turn(expression.body, frame.inside(frame.scope, it), Scope(frame.scope), it)
         if not isinstance(it, NoIt) and contains_unknown(it):
             break
+        if _types(it) == _types(before):
+            # From here on every turn does the same, so the end is known before it is reached.
+            rest = (times - turn - 1) * (_layers(frame) - layers)
+            frame.context.check_layers(_layers(frame) + rest, expression.times.span)
     return None if isinstance(it, NoIt) else it
+
+
+def _layers(frame: Frame) -> int:
+    return frame.builder.layers if frame.builder is not None else 0
+
+
+def _types(it: Value | NoIt) -> object:
+    """The types of what flows: with equal types a body does equal things."""
+    if isinstance(it, tuple):
+        return tuple(_types(item) for item in it)
+    return it.type if isinstance(it, Tensor) else it
 
 
 def _turn(body: tree.Body, frame: Frame, scope: Scope, it: Value | NoIt) -> Value | NoIt:

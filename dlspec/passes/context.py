@@ -9,7 +9,7 @@ from dlspec.diagnostics import Report
 from dlspec.ir.graph import Graph
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
-from dlspec.passes.scope import Scope
+from dlspec.passes.scope import Binding, Scope
 from dlspec.passes.values import UNKNOWN, Network, NetworkStage, Unknown, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
@@ -56,7 +56,13 @@ class Context:
     instances: dict[object, Instance] = field(default_factory=dict[object, Instance])
     spans: dict[tuple[str, str], Span] = field(default_factory=dict[tuple[str, str], Span])
     active: list[Network] = field(default_factory=list[Network])
+    inferred: dict[object, tuple[TensorType, ...]] = field(
+        default_factory=dict[object, "tuple[TensorType, ...]"])
     scope_of_builtins: Scope = field(default_factory=Scope)
+    unused: list[tuple[str, Binding]] = field(default_factory=list["tuple[str, Binding]"])
+    """Names that nothing had read when their scope ended; promises may still read them."""
+    used_places: set[Span] = field(default_factory=set[Span])
+    """Where names stand that some use of their block reads."""
     statements: int = 0
 
     def count_statement(self, span: Span) -> None:

@@ -43,7 +43,7 @@ def elaborate(module: tree.Module, open_file: OpenFile, path: Path | None, repor
         models = _models(found, context)
         plans = _data(found, context)
         trains = _trains(found, plans, models, context)
-        _unused(found, report)
+        _unused(found, context)
     except LimitReached:
         pass
     program = Program.model_construct(
@@ -145,12 +145,19 @@ def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report:
                      help=did_you_mean(name, found.data))
 
 
-def _unused(found: Declarations, report: Report) -> None:
-    """Warn of blocks that nothing uses, in a file that has models at all."""
+def _unused(found: Declarations, context: Context) -> None:
+    """Warn of names and blocks that nothing uses, once there are no errors: a mistake where a
+    name was meant to be used makes it look unused."""
+    if context.report.failed:
+        return
+    for name, binding in context.unused:
+        span = binding.span
+        if not binding.used and span is not None and span not in context.used_places:
+            context.report.warning("W0201", span, f"nothing uses the value `{name}`",
+                                   help="remove it, or name it `_`")
     if not any(network.declaration.is_model for network in found.networks):
         return
     for network in found.networks:
         if not network.declaration.is_model and not network.used:
-            report.warning("W0202", network.declaration.name.span,
-                           f"nothing uses the block `{network.name}`")
-
+            context.report.warning("W0202", network.declaration.name.span,
+                                   f"nothing uses the block `{network.name}`")

@@ -53,18 +53,18 @@ def train_plan(declaration: tree.TrainDeclaration, graph: Graph | None, data: Da
         _missing(declaration, found, frame)
     if settings is not None:
         _length(settings, found, frame)
-    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
-    if failed or loss is None or optimizer is None or settings is None or graph is None \
-            or data is None:
+    if loss is None or settings is None or graph is None or data is None:
         return None
-    target = fit.target_field(data)
     plan = TrainPlan.model_construct(
         model=graph.key, data=data.name, documentation=declaration.documentation,
-        output=graph.outputs[0].name, target=target,
+        output=graph.outputs[0].name, target=fit.target_field(data),
         feeds={port.name: port.name for port in graph.inputs}, loss=cast("Loss", loss),
-        optimizer=cast("Optimizer", optimizer), schedule=cast("Schedule", schedule) or Constant.model_construct(),
+        optimizer=cast("Optimizer", optimizer),
+        schedule=cast("Schedule", schedule) or Constant.model_construct(),
         metrics=tuple(m for m, _ in metrics), requires=requires, **dict(settings))
-    return plan if _fits(plan, graph, data, declaration, found, frame) else None
+    fits = _fits(plan, graph, data, declaration, found, frame)
+    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
+    return None if failed or not fits else plan
 
 
 def _later_forms(declaration: tree.TrainDeclaration, frame: Frame) -> bool:

@@ -6,12 +6,13 @@ from dlspec.diagnostics import Label
 from dlspec.ir.dims import Dim, SymbolicDim, substitute
 from dlspec.ir.graph import Graph
 from dlspec.ir.types import TensorType
-from dlspec.passes.body import run_statements, warn_unused
+from dlspec.passes.body import note_unused, run_statements
 from dlspec.passes.builder import GraphBuilder, ports
 from dlspec.passes.context import Context, Frame, Instance, NoIt
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.promises import check_promises
 from dlspec.passes.scope import Scope
+from dlspec.passes.search import check_search
 from dlspec.passes.tensortypes import tensor_type
 from dlspec.passes.values import (
     Network,
@@ -82,7 +83,7 @@ def _build(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context
     body = Scope(scope)
     frame = Frame(context, scope, builder, it)
     result = run_statements(network.declaration.body, frame, body)
-    warn_unused(scope, frame)
+    note_unused(scope, frame)
     finished = _outputs(network, builder, result, body, context)
     if not finished or any(d.severity == "error" for d in context.report.diagnostics[before:]):
         return Instance(None)
@@ -135,6 +136,8 @@ def _parameter_scope(network: Network, arguments: tuple[tuple[str, Value], ...],
             value = given[name]
         elif parameter.default is not None:
             value = evaluate(parameter.default, frame)
+            if parameter.search is not None:
+                check_search(value, parameter.search, frame, evaluate)
         else:
             context.report.error("E0302", span, f"`{network.name}` needs `{name}`", labels=[
                 Label(parameter.span, "this parameter has no default")],

@@ -95,17 +95,18 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
     transform = _transforms(found.get("transform"), frame)
     augment = _transforms(found.get("augment"), frame)
     settings = plain_settings(DataSettings, "data", declaration.name.span, found, frame)
-    if source is None or settings is None or any(
-            d.severity == "error" for d in frame.report.diagnostics[before:]):
+    broken = settings is None or any(
+        d.severity == "error" for d in frame.report.diagnostics[before:])
+    if source is None:
         return None
     plan = DataPlan.model_construct(
         name=declaration.name.id, documentation=declaration.documentation, source=source,
         transform=tuple(t for t, _ in transform), augment=tuple(t for t, _ in augment),
-        fields=None, **dict(settings))
+        fields=None, **dict(settings or DataSettings.model_construct()))
     spans = {f"transform.{i}": span for i, (_, span) in enumerate(transform)}
     spans |= {f"augment.{i}": span for i, (_, span) in enumerate(augment)}
     spans |= {name: statement.value.span for name, statement in found.items()}
-    return _checked(plan, spans, frame)
+    return _checked(plan, spans, frame, broken)
 
 
 def _source(statement: tree.Bind | None, frame: Frame) -> DataSource | None:
@@ -129,10 +130,17 @@ def _transforms(statement: tree.Bind | None, frame: Frame) -> list[tuple[Transfo
     return found
 
 
-def _checked(plan: DataPlan, spans: Mapping[str, Span], frame: Frame) -> DataPlan | None:
-    """The plan with the types of its fields, unless its own text shows a mistake."""
-    good = True
+def _checked(plan: DataPlan, spans: Mapping[str, Span], frame: Frame, broken: bool
+             ) -> DataPlan | None:
+    """The plan with the types of its fields, unless its own text shows a mistake.
+
+    Where something is broken already, what is missing from the plan would look like further
+    mistakes, so that its paths alone are judged.
+    """
+    good = not broken
     for problem in plan_problems(plan):
+        if broken and not problem.setting.startswith("source."):
+            continue
         span = spans.get(problem.setting) or spans[problem.setting.split(".")[0]]
         report: Callable[..., None] = frame.report.error
         if problem.code.startswith("W"):

@@ -146,8 +146,10 @@ def place(layer: Layer, inputs: tuple[Tensor, ...], span: Span, frame: Frame,
     """Append a layer to the graph; its results, or None after a reported mistake."""
     assert frame.builder is not None
     input_types = tuple(value.type for value in inputs)
+    key = (layer.kind, layer, input_types)
     try:
-        types = layer.infer(input_types)
+        types = frame.context.inferred.get(key) or layer.infer(input_types)
+        frame.context.inferred[key] = types
     except ShapeProblem as problem:
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
         if problem.culprit is None and len(inputs) > 1:
