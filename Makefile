@@ -28,13 +28,13 @@ demo: $(READY)
 	$(BIN)/dlspec train specs/lenet.dlnet --out demo/lenet --device cpu
 	$(BIN)/dlspec evaluate demo/lenet
 	$(BIN)/dlspec export demo/lenet -o demo/lenet.onnx
-	$(BIN)/dlspec predict demo/lenet.onnx docs/digit.png --top 3
+	$(BIN)/dlspec predict demo/lenet.onnx docs/images/digit-3.png --top 3
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
