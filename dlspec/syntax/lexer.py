@@ -176,6 +176,7 @@ def _bad_number(mistakes: Mistakes, text: str, start: int, end: int) -> None:
         help = "a name begins with a letter; " + help
     mistakes.error("E0107", start, end, f"`{shown(text)}` is not a number", help=help,
                    replacement=mended, title=f"write `{mended}`")
+    mistakes.silence(start)
 
 
 def _string(mistakes: Mistakes, text: str, start: int, end: int) -> Token:

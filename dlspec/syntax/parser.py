@@ -120,6 +120,18 @@ class Parser:
         """The kinds of all tokens that would fit here."""
         return [kind for kind in self.tables.actions[self.states[-1]] if self.accepts(kind)]
 
+    def settle(self) -> None:
+        """Reduce what is complete whatever comes next, such as a body behind its `}`.
+
+        After a token that does not fit, so that all that is closed is off the stacks.
+        """
+        while True:
+            actions = set(self.tables.actions[self.states[-1]].values())
+            number = -1 - actions.pop() if len(actions) == 1 else -1
+            if number < 0 or self._passing[number]:
+                return
+            self._reduce(number, self.token)
+
     @property
     def crowded(self) -> bool:
         """Whether so much is begun and not ended that nothing more should be."""

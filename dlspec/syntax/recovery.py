@@ -10,7 +10,7 @@ from typing import Any
 
 from dlspec.source import Span
 from dlspec.syntax import tree
-from dlspec.syntax.layout import CLOSERS, OPENERS
+from dlspec.syntax.brackets import CLOSERS, OPENERS
 from dlspec.syntax.lexer import Token
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.slips import explain, mend
@@ -22,6 +22,7 @@ _DECLARING = frozenset({*_HEADED, "use", "let", "$END"})
 
 def recover(parser: Parser) -> None:
     """Report the token that does not fit, and bring the parser to where it can go on."""
+    parser.settle()
     token = parser.token
     mistakes = parser.mistakes
     if mistakes.spent or mistakes.is_silent(parser.statement_start(), token.end):
@@ -79,9 +80,8 @@ def _skip(parser: Parser, depth: int) -> int:
 
 
 def _open_brackets(values: list[Any]) -> int:
-    """How many brackets are open behind values on the stack; closed ones may stand there too."""
-    kinds = [v.kind for v in values if isinstance(v, Token)]
-    return sum(kind in CLOSERS for kind in kinds) - sum(kind in OPENERS for kind in kinds)
+    """How many brackets are open behind values on the stack."""
+    return sum(1 for v in values if isinstance(v, Token) and v.kind in CLOSERS)
 
 
 # --- statements ----------------------------------------------------------------

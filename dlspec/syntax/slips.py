@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from dlspec.syntax.layout import DECLARATIONS
+from dlspec.syntax import tree
+from dlspec.syntax.brackets import DECLARATIONS
 from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.wording import expected, found
@@ -158,7 +159,9 @@ def _bound_name(parser: Parser) -> bool:
     token, before = parser.token, _previous(parser)
     if token.kind not in ("=", ":") or before is None or parser.partial() != len(parser.values) - 1:
         return False
-    if parser.values[-1] is not before:
+    last = parser.values[-1]
+    if last is not before and not (isinstance(last, tree.TypeName)
+                                   and last.span.start == before.start):
         return False
     if before.kind == "TYPE_NAME":
         right = snake(before.text)

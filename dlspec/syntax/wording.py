@@ -24,6 +24,8 @@ def found(token: Token, following: Token | None = None) -> str:
         return "the end of the line"
     if token.kind == "STRING":
         return f"the string {shown(token.text)}" if token.text else "a string"
+    if token.kind == "NUMBER" and not token.text:
+        return "a number"
     if token.kind in keywords():
         return f"the reserved word `{token.kind}`"
     return f"`{shown(token.text or token.kind)}`"
