@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from layer_draws import Draw
 from layer_inputs import CASES, draws
 from random_specs import evaluate, random_spec
 from sketch import Sketch, program
@@ -177,26 +178,29 @@ def _compare(made: Program, graph: Graph, model: nn.Module, x: torch.Tensor, tex
             torch.testing.assert_close(named[port.name], values[port.value], msg=text)
 
 
-@pytest.mark.parametrize("kind", sorted(CASES))
-def test_every_layer_is_written_clean(kind: str, tmp_path: Path) -> None:
-    for number, (layer, inputs, outputs) in enumerate(draws(kind, 3, "emitted")):
-        names = tuple(f"x{i}" for i in range(len(inputs)))
-        values = tuple(f"y{i}" for i in range(len(outputs)))
-        node = LayerNode(path="stage", layer=layer, inputs=names, outputs=values)
-        graph = Graph(
-            key="One", name="One", is_model=True, arguments={}, nodes=(node,),
-            inputs=tuple(Port(name=n, value=n) for n in names),
-            outputs=tuple(Port(name=n, value=n) for n in values),
-            types={**dict(zip(names, inputs, strict=True)),
-                   **dict(zip(values, outputs, strict=True))})
-        if isinstance(layer.torch(inputs, outputs), Unsupported):
-            continue
-        text = emit_module(program(graph), "One")
-        (tmp_path / f"one{number}.py").write_text(text)
-        model = load_module(text)()
-        shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-        assert shapes == weight_shapes(program(graph), graph)
+def test_every_layer_is_written_clean(tmp_path: Path) -> None:
+    for kind in CASES:
+        for number, draw in enumerate(draws(kind, 3, "emitted")):
+            if isinstance(draw.layer.torch(draw.inputs, draw.outputs), Unsupported):
+                continue
+            made = _single(draw)
+            text = emit_module(made, "One")
+            (tmp_path / f"{kind}{number}.py").write_text(text)
+            model = load_module(text)()
+            shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+            assert shapes == weight_shapes(made, made.graphs["One"])
     assert_clean(tmp_path)
+
+
+def _single(draw: Draw) -> Program:
+    """A model with one layer."""
+    inputs = {f"x{i}": type for i, type in enumerate(draw.inputs)}
+    outputs = {f"y{i}": type for i, type in enumerate(draw.outputs)}
+    node = LayerNode(path="stage", layer=draw.layer, inputs=tuple(inputs), outputs=tuple(outputs))
+    return program(Graph(
+        key="One", name="One", is_model=True, arguments={}, nodes=(node,),
+        inputs=tuple(Port(name=n, value=n) for n in inputs),
+        outputs=tuple(Port(name=n, value=n) for n in outputs), types={**inputs, **outputs}))
 
 
 # --- logits
@@ -312,22 +316,19 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_documentation_stays_text(attack: str, tmp_path: Path) -> None:
-    sketch = Sketch("M", x=tensor(4))
-    made = program(sketch.graph(attack, y=sketch.layer("dense1", Dense(units=2), "x")))
-    source = emit_module(made, "M")
-    ast.parse(source.encode())
-    (tmp_path / "attack.py").write_text(source, encoding="utf-8")
+def test_documentation_stays_text(tmp_path: Path) -> None:
+    for number, attack in enumerate(ATTACKS):
+        sketch = Sketch("M", x=tensor(4))
+        made = program(sketch.graph(attack, y=sketch.layer("dense1", Dense(units=2), "x")))
+        source = emit_module(made, "M")
+        (tmp_path / f"attack{number}.py").write_text(source, encoding="utf-8")
+        body = ast.parse(source).body
+        assert [type(node) for node in body] == [ast.ImportFrom, ast.ClassDef]
+        (only,) = [node for node in body if isinstance(node, ast.ClassDef)]
+        assert [type(node) for node in only.body] == [ast.Expr, ast.FunctionDef, ast.FunctionDef]
+        if attack.isprintable():
+            assert (ast.get_docstring(only) or "").split("\n")[0] == attack.strip()
     assert_clean(tmp_path)
-    body = ast.parse(source).body
-    assert [type(node) for node in body] == [ast.ImportFrom, ast.ClassDef]
-    (only,) = [node for node in body if isinstance(node, ast.ClassDef)]
-    kinds = [type(node) for node in only.body]
-    assert kinds == [ast.Expr, ast.FunctionDef, ast.FunctionDef]
-    first = (ast.get_docstring(only) or "").split("\n")[0]
-    if attack.isprintable():
-        assert first == attack.strip()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -100,8 +100,9 @@ class Method:
         if bracketed is None and not _CALL.fullmatch(written):
             return None
         text = behind.expression.format(written)
-        width = indent + len(max(self.variables.names.values(), key=len, default="")) + len(text)
-        return text if width + 5 + len(comment) <= WIDTH else None
+        name = self.variables.names.get(behind.outputs[0], "branch10")
+        width = indent + len(f"{name} = {text}  # {comment}")
+        return text if width <= WIDTH else None
 
     def _target(self, step: Step, indent: int) -> tuple[list[str], str]:
         """What stands before the expression; many names stand one a line before it."""

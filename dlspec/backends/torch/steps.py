@@ -113,8 +113,9 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
         found[name] = tuple((port, before.get(value, value)) for port, value in made)
     main = _needed(steps, [value for _, value in found["outputs"]])
     both = _needed(steps, [value for group in found.values() for _, value in group])
-    return Flow(tuple(s for s in both if s in main), found["outputs"],
-                tuple(s for s in both if s not in main), found["auxiliaries"])
+    known = {step.outputs for step in main}
+    return Flow(tuple(main), found["outputs"],
+                tuple(step for step in both if step.outputs not in known), found["auxiliaries"])
 
 
 def _needed(steps: list[Step], values: list[str]) -> list[Step]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dlspec.backends.torch.names import variable
-from dlspec.backends.torch.steps import Flow
+from dlspec.backends.torch.steps import Flow, Step
 
 IMPLICIT_INPUT = "x"
 
@@ -29,8 +29,7 @@ class Variables:
             for value in step.inputs:
                 self.last_use[value] = max(place, self.last_use.get(value, 0))
                 self.uses[value] = self.uses.get(value, 0) + 1
-        self.consumers = {value: step for step in self.steps for value in step.inputs}
-        self.returned = returned
+        self._meets = self._meetings()
         self.names: dict[str, str] = {}
         self._roots: dict[str, str] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
@@ -42,6 +41,17 @@ class Variables:
         self._reserved = used
         if self._free.flow in self.names.values():
             self._free.hold(self._free.flow, self.last_use.get(inputs[0], -1))
+
+    def _meetings(self) -> dict[str, Step]:
+        """For each value the step at which what is made of it alone ends."""
+        found: dict[str, Step] = {}
+        for step in reversed(self.steps):
+            for value in step.inputs:
+                straight = len(step.inputs) == 1 and self.uses[value] == 1
+                end = found.get(step.outputs[0]) if straight else step
+                if end is not None:
+                    found[value] = end
+        return found
 
     def _named(self) -> Iterator[str]:
         for step in self.steps:
@@ -78,10 +88,7 @@ class Variables:
 
     def _joins_branches(self, value: str, source: str) -> bool:
         """Whether the value meets a branch that began where it does itself."""
-        step = self.consumers.get(value)
-        while step is not None and len(step.inputs) == 1 and self.uses.get(value) == 1:
-            value = step.outputs[0]
-            step = self.consumers.get(value)
+        step = self._meets.get(value)
         if step is None or len(step.inputs) < 3:
             return False
         return any(self._free.is_branch(self.names.get(other, ""))
