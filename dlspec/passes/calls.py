@@ -30,6 +30,9 @@ from dlspec.passes.values import (
 from dlspec.source import Span
 from dlspec.syntax import tree
 
+PLANNED_LAYERS = frozenset({"Unembed"})
+"""Layers of the language whose meaning this version does not have yet."""
+
 Evaluate: TypeAlias = Callable[[tree.Expr, Frame], Value]
 
 
@@ -237,6 +240,10 @@ def _network_stage(network: Network, callee: tree.TypeName, given: Sequence[Give
 
 
 def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
+    if callee.id in PLANNED_LAYERS:
+        frame.report.error("E0210", callee.span, "this version of dlspec does not know the layer "
+                           f"`{callee.id}` yet")
+        return
     help = foreign_help(callee.id) or did_you_mean(
         callee.id, [*_capitalised(frame.scope), *layer_names()])
     frame.report.error("E0202", callee.span, f"there is no layer, block or model `{callee.id}`",
