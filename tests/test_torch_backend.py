@@ -229,6 +229,18 @@ model M { input x: float[4]
     torch.testing.assert_close(model(x), model.logits(x).softmax(-1))
 
 
+def test_another_name_of_a_softmax_is_still_its_shares() -> None:
+    made = compiled('''
+model M { input x: float[4]
+  shares = it -> Dense(5) -> Softmax
+  output first = shares
+  output second = shares -> Identity }
+''')
+    result = built(made)(torch.randn(3, 4))
+    torch.testing.assert_close(result["first"], result["second"])
+    torch.testing.assert_close(result["first"].sum(-1), torch.ones(3))
+
+
 def test_a_gate_in_the_middle_needs_no_logits() -> None:
     text = emit_module(compiled('''
 block Gate { Dense(4) -> Sigmoid }

@@ -82,12 +82,11 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
           computed in training alone.
     peel: whether to leave out the activations that the outputs end in.
     """
-    ports: dict[str, tuple[Port, ...]] = {
-        "outputs": graph.outputs, "auxiliaries": graph.auxiliaries if top else ()}
+    auxiliaries = graph.auxiliaries if top else ()
     steps: list[Step] = []
     alias: dict[str, str] = {}
     before: dict[str, str] = {}
-    wanted = {port.value for group in ports.values() for port in group}
+    wanted = {port.value for port in (*graph.outputs, *auxiliaries)}
     for node in graph.nodes:
         inputs = tuple(alias.get(name, name) for name in node.inputs)
         if isinstance(node, LayerNode):
@@ -107,15 +106,17 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
                 steps.append(_call_step(program, graph, node, inputs, peel))
         else:
             steps.append(_parameter_step(graph, node, peel))
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for name, group in ports.items():
-        made = ((port.name, alias.get(port.value, port.value)) for port in group)
-        found[name] = tuple((port, before.get(value, value)) for port, value in made)
-    main = _needed(steps, [value for _, value in found["outputs"]])
-    both = _needed(steps, [value for group in found.values() for _, value in group])
+    results = _returned(graph.outputs, alias | before)
+    extra = _returned(auxiliaries, alias | before)
+    main = _needed(steps, [value for _, value in results])
+    both = _needed(steps, [value for _, value in (*results, *extra)])
     known = {step.outputs for step in main}
-    return Flow(tuple(main), found["outputs"],
-                tuple(step for step in both if step.outputs not in known), found["auxiliaries"])
+    late = tuple(step for step in both if step.outputs not in known)
+    return Flow(tuple(main), results, late, extra)
+
+
+def _returned(ports: tuple[Port, ...], sources: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((port.name, sources.get(port.value, port.value)) for port in ports)
 
 
 def _needed(steps: list[Step], values: list[str]) -> list[Step]:
