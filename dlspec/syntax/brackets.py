@@ -53,6 +53,7 @@ class _Matcher:
         self.stack: list[int] = []
         self.surplus = 0  # brackets open beyond the limit; what stands in them is left out
         self.dropped: set[int] = set()
+        self._too_deep = False
         self._inserted: dict[int, list[Token]] = {}
         self._closed_at: dict[int, int] = {}
         self._reported: set[int] = set()  # the lines with a mistake in brackets
@@ -78,10 +79,8 @@ class _Matcher:
                 self._in_header = False
             return
         if not self.surplus:
-            self.mistakes.error("E0701", token.start, token.end,
-                                f"brackets are nested deeper than {DEPTH_LIMIT} levels here",
-                                help="bind a name to an inner part, on a line of its own")
             self.mistakes.silence(token.start)
+            self._report_depth(token)
         self.surplus += 1
         self.dropped.add(place)
 
@@ -103,7 +102,8 @@ class _Matcher:
 
     def begins_declaration(self, place: int) -> bool:
         """Whether a word that begins declarations stands where the one before should have ended."""
-        if self._is_inside_line(place):
+        named = self.tokens[place + 1].kind not in ("=", "==", ":")
+        if self._is_inside_line(place) or not named:
             return False
         return not self.stack or self._indentation(place) <= self._indentation(self.stack[0])
 
@@ -256,6 +256,14 @@ class _Matcher:
         self._reported.add(line)
         self.mistakes.error(code, token.start, token.end, message, labels=labels, label=label,
                             help=help, replacement=replacement, title=title, safe=False)
+
+    def _report_depth(self, token: Token) -> None:
+        """Report brackets that are nested too deeply, once a text."""
+        if not self._too_deep:
+            self.mistakes.error("E0701", token.start, token.end,
+                                f"brackets are nested deeper than {DEPTH_LIMIT} levels here",
+                                help="bind a name to an inner part, on a line of its own")
+        self._too_deep = True
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
         for opener in unclosed:

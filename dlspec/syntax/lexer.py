@@ -33,7 +33,7 @@ class Token(NamedTuple):
 # What people write who come from other languages, and what it is here.
 SLIPS = {
     "=>": "->", "|>": "->", "→": "->", "&&": "and", "||": "or", "===": "==", "!==": "!=",
-    "<>": "!=", "^": "**", "×": "*", "−": "-", "≤": "<=", "≥": ">=", "≠": "!=", "!": "not",
+    "<>": "!=", ":=": "=", "^": "**", "×": "*", "−": "-", "≤": "<=", "≥": ">=", "≠": "!=", "!": "not",
 }
 UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029"
                     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
@@ -116,6 +116,7 @@ def check_characters(text: str, mistakes: Mistakes) -> None:
         elif character in "\u061c\u200e\u200f" or "\u202a" <= character <= "\u2069":
             message = f"{what} changes the direction of the text, so that it reads as another one"
         mistakes.error("E0002", *match.span(), message, help=help)
+        mistakes.silence(match.start())
 
 
 def string_value(text: str) -> str:

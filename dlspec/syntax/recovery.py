@@ -166,10 +166,10 @@ def _header_words(parser: Parser, keyword: Token, brace: int) -> list[Token]:
     while parser.tokens[place].start > keyword.start:
         place -= 1
     for token in parser.tokens[place + 1:brace]:
-        if token.kind in ("in", "updates"):
-            break
         if token.kind == "NAME":
             names.append(token)
+        elif token.kind not in ("(", ","):
+            break
     names = names or [word("NAME", "_")]
     if keyword.kind == "step":
         return [names[0], word("updates"), word("TYPE_NAME", "_")]

@@ -83,7 +83,7 @@ def _help(parser: Parser) -> str | None:
     if before.kind in ("=", "{", "$END", "NEWLINE") and token.kind == "->":
         return "a pipeline begins with a stage or a value; `it` is the value of the line above"
     values = parser.values
-    if token.kind == "->" and before.kind == "NAME" and isinstance(values[-3:][0], list):
+    if token.kind == "->" and before.kind == "NAME" and isinstance(values[-1], list):
         return "several values flow on together in parentheses: `(a, b) -> Concat`"
     return None
 
