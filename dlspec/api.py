@@ -67,7 +67,8 @@ def train(
     if model not in plans:
         raise ValueError(f"the spec trains {', '.join(plans) or 'nothing'}; `model` says which")
     options = TrainOptions(
-        Path(out), resume, device, Path(data_root), data, show="nothing", text=spec.text
+        Path(out), resume, device, Path(data_root), data, show="nothing",
+        texts=spec.texts
     )
     return fit(program, plans[model], options)
 
@@ -86,6 +87,11 @@ class Spec:
     def text(self) -> str | None:
         """The resolved spec, every default and override written out; None for an IR file."""
         return self._compiled.resolved() if self._compiled.written is not None else None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The resolved spec as `spec.dlnet`, and the files it uses by their names."""
+        return self._compiled.resolved_files()
 
     def model(self, graph: Graph) -> Model:
         """The model that a graph of the program is."""

@@ -41,6 +41,7 @@ class Compiled(NamedTuple):
     spans: Mapping[tuple[str, str], Span]
     written: tree.Module | None = None
     overridden: tree.Module | None = None
+    used: tuple[Source, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -62,6 +63,24 @@ class Compiled(NamedTuple):
         if self.source is None or self.written is None or self.overridden is None:
             raise ValueError("a program in JSON form has no text to resolve")
         return resolved(self.source, self.written, self.overridden, program)
+
+    def resolved_files(self) -> dict[str, str]:
+        """The resolved text as `spec.dlnet`, and the files that it uses at the paths it names.
+
+        A program that was read from its JSON form has none. Raises SpecError where there are
+        errors.
+        """
+        if self.written is None or self.source is None:
+            return {}
+        files = {"spec.dlnet": self.resolved()}
+        folder = self.source.path.parent if self.source.path is not None else None
+        for source in self.used:
+            if folder is not None and source.path is not None:
+                name = source.path.relative_to(folder).as_posix()
+                if name in files:  # a used file keeps its name, the resolved text gives way
+                    files["resolved.dlnet"] = files["spec.dlnet"]
+                files[name] = source.text
+        return files
 
 
 def compile_text(text: str, name: str = "<text>", overrides: Mapping[str, str] = NO_OVERRIDES
@@ -103,7 +122,8 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
     overridden = override(module, overrides, report)
     elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
-    return Compiled(program, report.ordered(), source, elaborated.spans, module, overridden)
+    return Compiled(program, report.ordered(), source, elaborated.spans, module, overridden,
+                    tuple(opener.sources))
 
 
 class _Opener:
@@ -112,6 +132,7 @@ class _Opener:
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self.parsed: dict[Path, tree.Module] = {}
+        self.sources: list[Source] = []
 
     def open(self, written: str, source: Source, span: Span, report: Report
              ) -> tuple[Path, tree.Module] | None:
@@ -130,6 +151,8 @@ class _Opener:
             if opened is None:
                 return None
             self.parsed[path] = parse(opened, report)
+            if not written.startswith(STANDARD) and not name.startswith(STANDARD):
+                self.sources.append(opened)
         return path, self.parsed[path]
 
     def _place(self, written: str, source: Source, span: Span, report: Report) -> Path | None:

@@ -326,3 +326,27 @@ def test_a_circle_of_uses_ends(tmp_path) -> None:
     (tmp_path / "a.dlnet").write_text('use B from "b.dlnet"\nblock A { B }\n')
     (tmp_path / "b.dlnet").write_text('use A from "a.dlnet"\nblock B { A }\n')
     assert "E0208" in codes(compile_file(tmp_path / "a.dlnet"))
+
+
+def test_layers_are_numbered_in_the_order_of_the_page() -> None:
+    program, graph = body("""
+  (Conv(1, 1), Conv(2, 1) -> Conv(3, 1), Conv(4, 1)) -> Concat
+  Conv(5, 1) + (Conv(6, 1) -> Conv(5, 1))
+    """)
+    sizes = [shape[0] for name, shape in weight_shapes(program, graph).items() if "weight" in name]
+    assert sizes == [1, 2, 3, 4, 5, 6, 5]
+
+
+def test_names_that_python_keeps_get_an_underscore() -> None:
+    program, graph = body("  Conv(8, 3) as eval -> ReLU\n  class = it -> Conv(8, 1)\n  it + class")
+    assert list(weight_shapes(program, graph)) == [
+        "eval_.weight", "eval_.bias", "class_.weight", "class_.bias"]
+
+
+def test_a_run_keeps_what_its_spec_uses(tmp_path) -> None:
+    files = compile_file("specs/lenet_mnist.dlnet").resolved_files()
+    assert set(files) == {"spec.dlnet", "lenet.dlnet"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    again = compile_file(tmp_path / "spec.dlnet")
+    assert again.program == compile_file("specs/lenet_mnist.dlnet").program

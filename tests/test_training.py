@@ -159,7 +159,7 @@ def test_metrics_are_what_numpy_counts() -> None:
 
 def test_a_run_learns_and_leaves_its_folder(tmp_path: Path) -> None:
     made = program(train__epochs="4")
-    done = run(made, tmp_path / "run", text="model of the test")
+    done = run(made, tmp_path / "run", texts={"spec.dlnet": "model of the test"})
     losses = [entry["val_loss"] for entry in done.history]
     assert losses[-1] < losses[0] / 2
     assert done.test is not None and done.test.figures["accuracy"] > 0.85

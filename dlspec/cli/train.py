@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dlspec.data import DataProblem
     from dlspec.ir.graph import Program
     from dlspec.ir.training import TrainPlan
-    from dlspec.pipeline import Compiled
     from dlspec.training.settings import Run, TrainOptions
 
 
@@ -84,12 +83,7 @@ def command(
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
     root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
     options = _options(folder, rest, root, rest["data"])
-    _carry_out(made, plan, options._replace(text=_resolved(spec)), format)
-
-
-def _resolved(spec: Compiled) -> str | None:
-    """The spec with all defaults and overrides written out; a program in JSON has no text."""
-    return spec.resolved() if spec.source is not None and spec.source.text else None
+    _carry_out(made, plan, options._replace(texts=spec.resolved_files()), format)
 
 
 def _resumed(folder: Path, rest: dict[str, Any]) -> tuple[Program, TrainPlan, TrainOptions]:

@@ -11,7 +11,7 @@ WRONG_USAGE = 2
 ENVIRONMENT = 3
 
 
-class DataProblem(Exception):  # noqa: N818
+class DataProblem(Exception):
     """Data that cannot be used.
 
     message:   one sentence that names the file.

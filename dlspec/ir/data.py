@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from dlspec.ir.arguments import Expected, Float, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from dlspec.ir.arguments import (
+    Expected,
+    Float,
+    Fraction,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+)
 from dlspec.ir.dims import Dim
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.option import Option
@@ -194,8 +202,8 @@ class Normalize(Transform):
 
     def infer(self, image: TensorType) -> TensorType:
         channels, _, _ = _image(self, image)
-        for name in ("mean", "std"):
-            value = getattr(self, name)
+        given = {"mean": self.mean, "std": self.std}
+        for name, value in given.items():
             if isinstance(value, tuple) and isinstance(channels, int) and len(value) != channels:
                 raise ValueError(
                     f"`{name}` of `Normalize` has {len(value)} numbers for {channels} channels")

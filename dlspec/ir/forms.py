@@ -72,8 +72,8 @@ class OnnxNode(NamedTuple):
 
     `x0`, `x1` … are the layer's inputs and `y0`, `y1` … its results (batch first);
     `w.NAME` is the weight or buffer NAME of `Layer.weights`/`buffers`;
-    `c.NAME` a constant of the form; `d.NAME` a derived weight; `t.NAME` a value between its nodes; `""` is
-    an optional input left out.
+    `c.NAME` a constant of the form; `d.NAME` a derived weight; `t.NAME` a value between its
+    nodes; `""` is an optional input left out.
     """
 
     op: str

@@ -98,7 +98,7 @@ class Program(Frozen):
     models: tuple[str, ...]
     """Keys of the graphs that are the file's models with their default or given arguments,
     in the order of their declarations."""
-    data: dict[str, DataPlan] = {}
+    data: dict[str, DataPlan] = Field(default_factory=dict[str, DataPlan])
     trains: tuple[TrainPlan, ...] = ()
 
     def model(self, name: str) -> Graph:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from math import prod, sqrt
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
@@ -11,7 +12,6 @@ from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.types import TensorType
-
 
 Initial: TypeAlias = tuple[Literal["uniform", "normal", "constant"], float]
 """Uniform within a bound of 0, normal with a standard deviation, or one value."""
@@ -102,7 +102,7 @@ class Layer(Frozen):
         shapes = self.weights(inputs)
         fan_in = prod(shapes["weight"][1:]) if "weight" in shapes else 1
         start: dict[str, Initial] = {name: ("uniform", 1 / sqrt(fan_in)) for name in shapes}
-        return start | {name: ("constant", 0.0) for name in self.buffers(inputs)}
+        return start | dict.fromkeys(self.buffers(inputs), ("constant", 0.0))
 
     def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         """Multiply-adds for one example: 0 unless the layer multiplies by weights.
@@ -144,17 +144,14 @@ def _load(value: object, info: ValidationInfo) -> Layer:
     """A layer as it is, or from its JSON form by the kinds in the validation context."""
     if isinstance(value, Layer):
         return value
-    kinds: dict[str, type[Layer]] = (info.context or {}).get("layers", {})
-    if not isinstance(value, dict) or value.get("kind") not in kinds:
+    context = cast("dict[str, Any]", info.context or {})
+    kinds = cast("dict[str, type[Layer]]", context.get("layers", {}))
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    cls = kinds.get(str(fields.get("kind")))
+    if cls is None:
         raise ValueError("not a known layer")
-    arguments = {k: v for k, v in value.items() if k != "kind"}
-    return kinds[value["kind"]].model_validate_json(_json(arguments))
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value)
+    arguments = {name: argument for name, argument in fields.items() if name != "kind"}
+    return cls.model_validate_json(json.dumps(arguments))
 
 
 AnyLayer = Annotated[Layer, PlainSerializer(_dump), PlainValidator(_load)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
 from dlspec.ir.layer import Layer
+from dlspec.ir.reserved import path_for
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
 from dlspec.passes.scope import Scope
@@ -64,10 +65,11 @@ class GraphBuilder:
     def path(self, kind: str, given: str | None = None) -> str:
         """A free path: the given name, else the kind in snake case with a running number."""
         if given is not None:
-            candidate, number = given, 1
+            base = path_for(given)
+            candidate, number = base, 1
             while candidate in self._paths:
                 number += 1
-                candidate = f"{given}{number}"
+                candidate = f"{base}{number}"
         else:
             base = snake_case(kind)
             number = self._counters.get(base, 0)

@@ -22,7 +22,6 @@ from dlspec.passes.values import (
     Word,
     contains_unknown,
     describe,
-    is_flow,
 )
 from dlspec.syntax import tree
 
@@ -79,12 +78,10 @@ def _type_name(expression: tree.TypeName, frame: Frame) -> Value:
 
 
 def _items(expression: tree.ListExpr | tree.TupleExpr, frame: Frame) -> Value:
-    values = tuple(evaluate(item, frame) for item in expression.items)
     if frame.arguments:
-        return values
-    if any(is_flow(value) or isinstance(value, STAGES) for value in values):
-        return feed(values, frame, expression.span)
-    return values
+        return tuple(evaluate(item, frame) for item in expression.items)
+    # One after the other, so that layers are numbered in the order of the page.
+    return tuple(evaluate_flow(item, frame) for item in expression.items)
 
 
 # --- calls, attributes, indices ---------------------------------------------------
@@ -194,6 +191,9 @@ def _binary(expression: tree.Binary, frame: Frame) -> Value:
         chain.append(left)
         left = left.left
     value = evaluate(left, frame)
+    if isinstance(value, STAGES):
+        # Fed before the right side is, so that layers are numbered in the order of the page.
+        value = feed(value, frame.as_flow(), left.span)
     for node in reversed(chain):
         if node.operator in ("and", "or"):
             value = _logical(node, value, frame)

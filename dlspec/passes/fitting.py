@@ -52,7 +52,7 @@ def train_plan(declaration: tree.TrainDeclaration, graph: Graph | None, data: Da
     if not later:
         _missing(declaration, found, frame)
     if settings is not None:
-        _length(settings, found, frame)
+        _length(settings, declaration, found, frame)
     if loss is None or settings is None or graph is None or data is None:
         return None
     plan = TrainPlan.model_construct(
@@ -100,8 +100,14 @@ def _metrics(statement: tree.Bind | None, frame: Frame) -> list[tuple[Metric, tr
     found: list[tuple[Metric, tree.Expr]] = []
     for item in items:
         metric = option(item, "metric", "E0508", classes, frame)
-        if metric is not None:
-            found.append((metric, item))
+        if metric is None:
+            continue
+        first = next((e for m, e in found if m.kind_name() == metric.kind_name()), None)
+        if first is not None:
+            frame.report.error("E0305", item.span, f"the metric `{metric.kind_name()}` stands "
+                               "twice", labels=[Label(first.span, "it stands here already")])
+            continue
+        found.append((metric, item))
     return found
 
 
@@ -113,16 +119,18 @@ def _missing(declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], fr
         if name not in found:
             frame.report.error("E0502", span, f"this `train` has no {name}",
                                help=f"add `{example}`, for example")
-    if "epochs" not in found and "steps" not in found:
-        frame.report.error("E0502", span, "this `train` says neither `epochs` nor `steps`",
-                           help="add `epochs = 10`, for example")
 
 
-def _length(settings: TrainSettings, found: dict[str, tree.Bind], frame: Frame) -> None:
+def _length(settings: TrainSettings, declaration: tree.TrainDeclaration,
+            found: dict[str, tree.Bind], frame: Frame) -> None:
     if settings.epochs is not None and settings.steps is not None:
         frame.report.error("E0506", found["steps"].span, "`steps` and `epochs` both say how long "
                            "to train", labels=[Label(found["epochs"].span, "epochs are set here")],
                            help="keep one of them")
+    elif settings.epochs is None and settings.steps is None:
+        frame.report.error("E0502", declaration.models[0].span.to(declaration.data.span),
+                           "this `train` says neither `epochs` nor `steps`",
+                           help="add `epochs = 10`, for example")
 
 
 # --- requirements ------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.best = path / "best.safetensors"
 
-    def create(self, program: Program, text: str | None, facts: dict[str, Any]) -> None:
+    def create(self, program: Program, texts: Mapping[str, str], facts: dict[str, Any]) -> None:
         """Make the folder of a new run. Raises SpecProblem where it holds a run already."""
         if (self.path / "run.json").exists():
             raise SpecProblem(
@@ -42,8 +43,10 @@ class RunFolder:
                 "with it, `--out` names another folder"
             )
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        if text is not None:
-            write_durably(self.path / "spec.dlnet", text.encode())
+        for name, text in texts.items():
+            place = self.path / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(place, text.encode())
         write_durably(self.path / "spec.json", program.model_dump_json(indent=1).encode())
         self.write_facts(facts)
 

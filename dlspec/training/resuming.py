@@ -15,7 +15,7 @@ def open_folder(training: Training, program: Program) -> None:
     """Make the folder of a new run, or put the state where an earlier part of it stopped."""
     folder, options = training.folder, training.options
     if not options.resume:
-        folder.create(program, options.text, training.facts)
+        folder.create(program, options.texts, training.facts)
         return
     earlier = folder.read_facts()
     if earlier.get("spec_sha256") != training.facts["spec_sha256"]:

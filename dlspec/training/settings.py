@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from dlspec.ir.training import Requirement
@@ -18,7 +20,7 @@ class TrainOptions(NamedTuple):
     checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
-    text:             the spec's text, kept beside the run.
+    texts:            the spec's files by their names, kept in the run.
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
     """
 
@@ -30,7 +32,7 @@ class TrainOptions(NamedTuple):
     checkpoint_every: float | None = None
     channels_last: bool | None = None
     rewrites: bool = True
-    text: str | None = None
+    texts: Mapping[str, str] = MappingProxyType({})
     show: Literal["auto", "nothing"] = "auto"
 
 
