@@ -44,6 +44,24 @@ def balance(tokens: list[Token], mistakes: Mistakes) -> list[Token]:
     return matcher.mended()
 
 
+def _forced(tokens: list[Token]) -> list[Token]:
+    """Tokens that are balanced for certain: two repairs may have crossed each other."""
+    out: list[Token] = []
+    open_kinds: list[str] = []
+    for token in tokens:
+        kind = token.kind
+        if kind in CLOSERS:
+            open_kinds.append(kind)
+        elif kind in OPENERS or kind == "$END":
+            wanted = OPENERS.get(kind)
+            if wanted is not None and wanted not in open_kinds:
+                continue
+            while open_kinds and (last := open_kinds.pop()) != wanted:
+                out.append(Token(CLOSERS[last], "", token.start, token.start))
+        out.append(token)
+    return out
+
+
 class _Matcher:
     """The places of the open brackets, and the repairs: tokens to leave out and to put in."""
 
@@ -70,7 +88,7 @@ class _Matcher:
             out.extend(self._inserted.get(place, ()))
             if place not in self.dropped:
                 out.append(token)
-        return out
+        return _forced(out)
 
     def open(self, place: int, token: Token) -> None:
         if len(self.stack) < DEPTH_LIMIT and not self.surplus:
@@ -266,9 +284,14 @@ class _Matcher:
         self._too_deep = True
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
+        closed: list[tuple[int, int]] = []
         for opener in unclosed:
             closer = CLOSERS[self.tokens[opener].kind]
             end = self._end_of(opener, place) if closer != "}" else place
+            for inner, inner_end in reversed(closed):
+                if inner < end < inner_end:
+                    end = inner_end  # brackets do not cross
+            closed.append((opener, end))
             self._insert(end, closer)
             self.mistakes.silence(self.tokens[opener].start)
             if opener in self._forgotten:

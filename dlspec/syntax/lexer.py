@@ -33,12 +33,13 @@ class Token(NamedTuple):
 # What people write who come from other languages, and what it is here.
 SLIPS = {
     "=>": "->", "|>": "->", "→": "->", "&&": "and", "||": "or", "===": "==", "!==": "!=",
-    "<>": "!=", ":=": "=", "^": "**", "×": "*", "−": "-", "≤": "<=", "≥": ">=", "≠": "!=", "!": "not",
+    "<>": "!=", ":=": "=", "^": "**", "×": "*", "−": "-", "≤": "<=", "≥": ">=", "≠": "!=",
+    "!": "not",
 }
 UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029"
                     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
-_BAD_NUMBER = r"(?P<BAD_NUMBER>\.?[0-9](?:[0-9A-Za-z_]|\.(?!\.))*)"
-_OPEN_STRING = r'(?P<OPEN_STRING>"(?:[^"\\\r\n]|\\[^\r\n])*\\?)'
+_BAD_NUMBER = r"(?P<BAD_NUMBER>\.?[0-9][0-9A-Za-z_]*(?:\.(?!\.)[0-9A-Za-z_]*)*)"
+_OPEN_STRING = r'(?P<OPEN_STRING>"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*\\?)'
 _QUOTED = r"(?P<QUOTED>'[^'\r\n]*')"
 _ESCAPE = re.compile(r'\\(?:["\\nt]|u[0-9A-Fa-f]{4})|(\\u[0-9A-Fa-f]{0,3}|\\.)')
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}

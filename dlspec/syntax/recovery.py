@@ -140,10 +140,13 @@ def _resume_in_body(parser: Parser, place: int) -> bool:
                    if isinstance(values[i], Token) and values[i].kind in _BODIED), None)
     if header is None or any(isinstance(v, tree.Body) for v in values[header:]):
         return False
+    keyword: Token = values[header]
+    first = "NUMBER" if keyword.kind in ("if", "repeat") else "NAME"
+    if first not in parser.tables.actions[parser.states[header + 1]]:
+        return False  # the word stands there as a name
     brace = _brace(parser, _open_brackets(values[header:]), last=False)
     if brace is None:
         return False
-    keyword: Token = values[header]
     words = _header_words(parser, keyword, brace)
     _cut(parser, header + 1)
     for token in words:

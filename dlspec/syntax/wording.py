@@ -55,6 +55,8 @@ def _signs(kinds: Collection[str]) -> list[str]:
         return [sign for sign in named if sign in (")", "]", "}")]
     within_expression = "+" in kinds
     ends = [sign for sign in named if sign != "->" and not (within_expression and sign == "(")]
+    if "NEWLINE" in kinds or ")" in kinds:
+        ends = [sign for sign in ends if sign != "in"]  # a search range is rarely what is missing
     if "NEWLINE" in kinds:
         return [sign for sign in ends if sign != ","] + (["->"] if "->" in kinds else [])
     return ends or named
