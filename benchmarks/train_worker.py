@@ -28,16 +28,12 @@ from dlspec.training.preparing import prepare_training
 from dlspec.training.settings import TrainOptions
 from dlspec.training.training import Training
 
-SPEC = Path(__file__).parent.parent / "specs" / "lenet.dlnet"
+SPEC = Path(__file__).parent / "lenet.dlnet"
 
 
 def prepare(data: str, batch: int, precision: str, device: str = "auto") -> Training:
     """LeNet on MNIST, ready for its first step."""
-    overrides = {
-        "train.batch_size": str(batch),
-        "train.precision": precision,
-        "data.transform": "Resize(28)",
-    }
+    overrides = {"train.batch_size": str(batch), "train.precision": precision}
     program = compile_file(SPEC, overrides).checked()
     folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
     options = TrainOptions(folder, data=f"mnist:{data}", device=device, show="nothing")

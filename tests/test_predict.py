@@ -575,3 +575,23 @@ def test_cards_that_cannot_be_read(text: str) -> None:
     assert from_metadata(metadata) is not None
     with pytest.raises(ValueError, match="cannot be read"):
         from_metadata(metadata | {"dlspec.inputs": text})
+
+
+@pytest.mark.parametrize("mode", ["turned", "transparent", "grey"])
+def test_photos_are_read_as_training_reads_them(tmp_path: Path, mode: str) -> None:
+    from dlspec.data.images import read_image as read_for_training
+    from dlspec.inference.images import read_image as read_for_prediction
+
+    path = tmp_path / "photo.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    image = Image.fromarray(pixels if mode == "transparent" else pixels[..., :3])
+    if mode == "grey":
+        image = image.convert("LA")
+    exif = Image.Exif()
+    if mode == "turned":
+        exif[0x0112] = 6
+    image.save(path, exif=exif)
+    for grey, channels in ((True, 1), (False, 3)):
+        trained = read_for_training(path, grey, ())
+        assert np.array_equal(trained, read_for_prediction(path, "photo.png", channels))
+        assert trained.shape[1:] == ((7, 5) if mode == "turned" else (5, 7))

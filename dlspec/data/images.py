@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 ImageSteps = tuple[tuple[str, int, int], ...]
 """What is done to an image when it is read: ("resize" or "center_crop", height, width) …"""
@@ -85,9 +85,21 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "I") or image.mode.startswith("I;16")
 
 
+def lies_on_its_side(path: Path, image: Image.Image) -> bool:
+    """Whether a photo is to be turned by a quarter, by its EXIF orientation."""
+    if "exif" not in image.info and image.format != "TIFF":
+        return False
+    try:
+        return image.getexif().get(0x0112, 1) >= 5
+    except Exception as error:  # as in `open_image`
+        raise ValueError(f"{path}: an image that is cut short or corrupt") from error
+
+
 def size_behind(path: Path, image: Image.Image, steps: ImageSteps) -> tuple[int, int]:
     """Height and width of an image behind `steps`. Raises ValueError where a crop is too big."""
     height, width = image.height, image.width
+    if lies_on_its_side(path, image):
+        height, width = width, height
     for step, new_height, new_width in steps:
         if step == "center_crop" and (new_height > height or new_width > width):
             raise ValueError(
@@ -100,8 +112,9 @@ def size_behind(path: Path, image: Image.Image, steps: ImageSteps) -> tuple[int,
 def read_image(path: Path, grey: bool, steps: ImageSteps) -> NDArray[np.uint8]:
     """The pixels of an image file as uint8 [channels, height, width], behind `steps`.
 
-    grey: one channel if true, else red, green and blue. Transparency is dropped; of an
-    animation the first picture is taken; 16-bit values are rounded to 8 bits.
+    grey: one channel if true, else red, green and blue. Photos are turned upright, and
+    transparency is laid over white; of an animation the first picture is taken; 16-bit
+    values are rounded to 8 bits.
     Raises ValueError where the file is no image or is cut short.
     """
     with open_image(path) as image:
@@ -114,7 +127,11 @@ def read_image(path: Path, grey: bool, steps: ImageSteps) -> NDArray[np.uint8]:
                 deep = np.asarray(image).astype(np.int64).clip(0, 65535)
                 picture = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
             else:
-                picture = image
+                picture = ImageOps.exif_transpose(image)
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+                picture = Image.alpha_composite(white, picture)
             picture = picture.convert("L" if grey else "RGB")
         except Exception as error:  # as in `open_image`
             raise ValueError(

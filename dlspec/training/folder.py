@@ -11,7 +11,6 @@ checkpoints/        the newest two, to go on from
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,8 +120,3 @@ class RunFolder:
             ) from None
         except SafetensorError:
             raise SpecProblem(f"`{self.best}` is damaged") from None
-
-
-def spec_hash(program: Program) -> str:
-    """The SHA-256 of a program: of what its spec means, overrides included."""
-    return hashlib.sha256(program.model_dump_json().encode()).hexdigest()

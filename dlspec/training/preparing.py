@@ -16,6 +16,7 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
+from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
 from dlspec.passes.fit import problems, target_field
@@ -28,7 +29,7 @@ from dlspec.training.device import (
     machine_facts,
 )
 from dlspec.training.examples import Examples
-from dlspec.training.folder import RunFolder, spec_hash
+from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem

@@ -9,11 +9,12 @@ from torch import nn
 
 from dlspec.data import Dataset, load
 from dlspec.data.preparing import prepare
+from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
 from dlspec.training.device import choose_device, choose_numerics
 from dlspec.training.evaluation import evaluate_split
-from dlspec.training.folder import RunFolder, spec_hash
+from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
 from dlspec.training.preparing import build_model, check_data, place, with_target
 from dlspec.training.problems import SpecProblem

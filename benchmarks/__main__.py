@@ -1,0 +1,29 @@
+"""Every benchmark, one after the other: `make bench` (`MNIST=folder` for those that train)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def run(script: str, *arguments: str) -> None:
+    """One benchmark in a process of its own."""
+    print(f"\n{script} {' '.join(arguments)}".rstrip(), flush=True)
+    subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+
+
+def main() -> None:
+    run("cold_check.py")
+    run("onnx_build.py")
+    folder = os.environ.get("MNIST")
+    if folder is None:
+        print("\ntrain_lenet.py: not run; MNIST=FOLDER names the folder of the four IDX files")
+        return
+    run("train_lenet.py", folder)
+
+
+main()
