@@ -88,8 +88,9 @@ def child(way: str) -> None:
 
 def measure(way: str) -> dict[str, float]:
     """One measurement in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--child", way], capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", way], capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -100,13 +101,17 @@ def main() -> None:
     for _ in range(repeats):
         for way in WAYS:
             found[way].append(measure(way))
-    middle = {way: {key: median(run[key] for run in runs) for key in runs[0]}
-              for way, runs in found.items()}
+    middle = {
+        way: {key: median(run[key] for run in runs) for key in runs[0]}
+        for way, runs in found.items()
+    }
     theirs = middle[WAYS[2]]
     print(f"ResNet-50 to an ONNX file, median of {repeats}")
     for way, run in middle.items():
-        print(f"  {way:<20} {run['seconds']:7.2f} s  {run['peak_mib']:6.0f} MiB"
-              f"  {theirs['seconds'] / run['seconds']:6.1f} times as fast")
+        print(
+            f"  {way:<20} {run['seconds']:7.2f} s  {run['peak_mib']:6.0f} MiB"
+            f"  {theirs['seconds'] / run['seconds']:6.1f} times as fast"
+        )
 
 
 if __name__ == "__main__":

@@ -67,8 +67,7 @@ def train(
     if model not in plans:
         raise ValueError(f"the spec trains {', '.join(plans) or 'nothing'}; `model` says which")
     options = TrainOptions(
-        Path(out), resume, device, Path(data_root), data, show="nothing",
-        texts=spec.texts
+        Path(out), resume, device, Path(data_root), data, show="nothing", texts=spec.texts
     )
     return fit(program, plans[model], options)
 

@@ -83,8 +83,9 @@ class Compiled(NamedTuple):
         return files
 
 
-def compile_text(text: str, name: str = "<text>", overrides: Mapping[str, str] = NO_OVERRIDES
-                 ) -> Compiled:
+def compile_text(
+    text: str, name: str = "<text>", overrides: Mapping[str, str] = NO_OVERRIDES
+) -> Compiled:
     """Compile the text of a spec. It can use packaged files (`std:`) alone."""
     return _compile(name, text.encode("utf-8", "surrogatepass"), None, overrides)
 
@@ -111,8 +112,7 @@ def _read(file: Path) -> bytes:
         return stream.read(LARGEST_FILE + 1)
 
 
-def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, str]
-             ) -> Compiled:
+def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, str]) -> Compiled:
     report = Report()
     source = decode(name, data, report, path)
     if source is None:
@@ -122,8 +122,15 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
     overridden = override(module, overrides, report)
     elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
-    return Compiled(program, report.ordered(), source, elaborated.spans, module, overridden,
-                    tuple(opener.sources))
+    return Compiled(
+        program,
+        report.ordered(),
+        source,
+        elaborated.spans,
+        module,
+        overridden,
+        tuple(opener.sources),
+    )
 
 
 class _Opener:
@@ -134,8 +141,9 @@ class _Opener:
         self.parsed: dict[Path, tree.Module] = {}
         self.sources: list[Source] = []
 
-    def open(self, written: str, source: Source, span: Span, report: Report
-             ) -> tuple[Path, tree.Module] | None:
+    def open(
+        self, written: str, source: Source, span: Span, report: Report
+    ) -> tuple[Path, tree.Module] | None:
         """The file and its syntax tree. Reports E0207, then None."""
         path = self._place(written, source, span, report)
         if path is None:
@@ -159,8 +167,12 @@ class _Opener:
         if written.startswith(STANDARD):
             return _standard(written.removeprefix(STANDARD), span, report)
         if self.root is None or source.path is None:
-            report.error("E0207", span, "a spec that is no file can use packaged files alone",
-                         help='for example `use ResNet from "std:resnet"`')
+            report.error(
+                "E0207",
+                span,
+                "a spec that is no file can use packaged files alone",
+                help='for example `use ResNet from "std:resnet"`',
+            )
             return None
         problem = None
         if "\0" in written or Path(written).is_absolute():
@@ -173,8 +185,12 @@ class _Opener:
                 problem = "does not exist"
             else:
                 return path
-        report.error("E0207", span, f"the path `{written}` {problem}",
-                     help="a spec uses files at or below its own folder")
+        report.error(
+            "E0207",
+            span,
+            f"the path `{written}` {problem}",
+            help="a spec uses files at or below its own folder",
+        )
         return None
 
 
@@ -191,8 +207,12 @@ def _standard(name: str, span: Span, report: Report) -> Path | None:
         return known[name]
     from dlspec.passes.scope import did_you_mean
 
-    report.error("E0207", span, f"there is no packaged spec `{name}`",
-                 help=did_you_mean(name, known) or "there are " + ", ".join(sorted(known)))
+    report.error(
+        "E0207",
+        span,
+        f"there is no packaged spec `{name}`",
+        help=did_you_mean(name, known) or "there are " + ", ".join(sorted(known)),
+    )
     return None
 
 
@@ -205,16 +225,25 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     source = Source(str(file), "")
     report = Report()
     if overrides:
-        report.error("E0309", Span(source, 0, 0), "a program in JSON form cannot be overridden",
-                     help="use the `.dlnet` file it was made from")
+        report.error(
+            "E0309",
+            Span(source, 0, 0),
+            "a program in JSON form cannot be overridden",
+            help="use the `.dlnet` file it was made from",
+        )
         return Compiled(None, report.ordered(), source, {})
     try:
         program = Program.model_validate_json(
-            data, context={"layers": {layer.kind: layer for layer in all_layers()}})
+            data, context={"layers": {layer.kind: layer for layer in all_layers()}}
+        )
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        report.error("E0001", Span(source, 0, 0), "this is not a dlspec program in JSON form: "
-                     f"{place + ': ' if place else ''}{first['msg']}")
+        report.error(
+            "E0001",
+            Span(source, 0, 0),
+            "this is not a dlspec program in JSON form: "
+            f"{place + ': ' if place else ''}{first['msg']}",
+        )
         return Compiled(None, report.ordered(), source, {})
     return Compiled(program, report.ordered(), source, {})

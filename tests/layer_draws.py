@@ -40,8 +40,9 @@ class Draw(NamedTuple):
     outputs: Types
 
 
-def image(*ranks: int, channels: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
-          ) -> Callable[[Random], Types]:
+def image(
+    *ranks: int, channels: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
+) -> Callable[[Random], Types]:
     """One tensor with channels and as many spatial axes as one of `ranks`."""
 
     def draw(random: Random) -> Types:
@@ -76,7 +77,7 @@ def broadcast(least: int = 2, most: int = 4) -> Callable[[Random], Types]:
         drawn: list[TensorType] = []
         for _ in range(random.randint(least, most)):
             sizes = [size if random.random() < 0.7 else 1 for size in shape]
-            drawn.append(tensor(*sizes[random.randint(0, len(sizes) - 1):]))
+            drawn.append(tensor(*sizes[random.randint(0, len(sizes) - 1) :]))
         return tuple(drawn)
 
     return draw
@@ -112,8 +113,10 @@ def pad_amounts(random: Random, inputs: Types) -> object:
     """One number, or one or a pair for each axis."""
     if random.random() < 0.3:
         return random.randint(0, 3)
-    return tuple(random.choice([random.randint(0, 3), (random.randint(0, 3), random.randint(0, 3))])
-                 for _ in range(inputs[0].rank - 1))
+    return tuple(
+        random.choice([random.randint(0, 3), (random.randint(0, 3), random.randint(0, 3))])
+        for _ in range(inputs[0].rank - 1)
+    )
 
 
 def crop_sizes(random: Random, inputs: Types) -> object:
@@ -184,8 +187,10 @@ def axis_of_one(random: Random, inputs: Types) -> int:
 
 def wider(random: Random, inputs: Types) -> object:
     """A shape that differs where the input has size 1."""
-    return tuple(random.choice([-1, size, random.randint(1, 5) if size == 1 else size])
-                 for size in inputs[0].shape)
+    return tuple(
+        random.choice([-1, size, random.randint(1, 5) if size == 1 else size])
+        for size in inputs[0].shape
+    )
 
 
 def matrices(random: Random) -> Types:
@@ -204,7 +209,7 @@ def dotted(random: Random) -> Types:
 def _part(random: Random, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape that broadcasts to `shape`."""
     sizes = tuple(random.choice([size, size, 1]) for size in shape)
-    return sizes[random.randint(0, len(sizes)):]
+    return sizes[random.randint(0, len(sizes)) :]
 
 
 def looked_at(random: Random) -> Types:
@@ -223,8 +228,9 @@ def divisor_of_features(random: Random, inputs: Types) -> int:
     return random.choice([n for n in range(1, width + 1) if width % n == 0])
 
 
-def draw_layer(layer_type: type[Layer], case: Case, random: Random, forced: int = 0
-               ) -> tuple[Layer, Types]:
+def draw_layer(
+    layer_type: type[Layer], case: Case, random: Random, forced: int = 0
+) -> tuple[Layer, Types]:
     """A layer with drawn arguments, and types of inputs; it may refuse them.
 
     The field number `forced` is away from its default.
@@ -267,8 +273,9 @@ def _value(annotation: Any, metadata: list[Any], random: Random, rank: int) -> o
         least = -3 if least is None else int(least)
         return random.randint(least, least + random.choice([1, 2, 3]))
     if annotation is float:
-        return random.choice([x for x in FLOATS if (least is None or x >= least)
-                              and (most is None or x <= most)])
+        return random.choice(
+            [x for x in FLOATS if (least is None or x >= least) and (most is None or x <= most)]
+        )
     if annotation is type(None):
         return None
     raise TypeError(f"no way to draw {annotation}: say how in CASES")

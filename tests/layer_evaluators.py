@@ -54,8 +54,12 @@ def call(form: Call, names: dict[str, object]) -> object:
     return function(*form.args, **form.kwargs)
 
 
-def run_torch(form: TorchForm, module: nn.Module | None, inputs: Sequence[torch.Tensor],
-              template: str | None = None) -> list[torch.Tensor]:
+def run_torch(
+    form: TorchForm,
+    module: nn.Module | None,
+    inputs: Sequence[torch.Tensor],
+    template: str | None = None,
+) -> list[torch.Tensor]:
     """The results of a form's `forward`, or of another template."""
     names = namespace(form) | {f"x{i}": x for i, x in enumerate(inputs)} | {"module": module}
     text = (template or form.forward).format(*(f"x{i}" for i in range(len(inputs))), m="module")
@@ -64,28 +68,39 @@ def run_torch(form: TorchForm, module: nn.Module | None, inputs: Sequence[torch.
     return list(result) if isinstance(result, tuple | list) else [result]
 
 
-def onnx_model(layer: Layer, form: OnnxForm, inputs: Sequence[TensorType],
-               outputs: Sequence[TensorType], weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+def onnx_model(
+    layer: Layer,
+    form: OnnxForm,
+    inputs: Sequence[TensorType],
+    outputs: Sequence[TensorType],
+    weights: dict[str, np.ndarray],
+) -> onnx.ModelProto:
     """A model of one layer, with a dynamic batch and all that the form says."""
     tensors = {f"w.{name}": array for name, array in weights.items()}
     for name, constant in form.constants.items():
         values = np.array(constant.values, dtype=_ARRAYS[constant.dtype])
         whole = values.size == np.prod(constant.shape, dtype=int)
-        tensors[f"c.{name}"] = (values.reshape(constant.shape) if whole
-                                else np.full(constant.shape, values[0]))
+        tensors[f"c.{name}"] = (
+            values.reshape(constant.shape) if whole else np.full(constant.shape, values[0])
+        )
     for name, derived in form.derived.items():
         pieces = [weights[source][start:stop] for source, start, stop in derived.pieces]
         tensors[f"d.{name}"] = np.concatenate(pieces).reshape(derived.shape)
-    nodes = [helper.make_node(node.op, node.inputs, node.outputs, **node.attributes)
-             for node in form.nodes]
-    nodes = nodes or [helper.make_node("Identity", [f"x{i}"], [f"y{i}"])
-                      for i in range(len(outputs))]
+    nodes = [
+        helper.make_node(node.op, node.inputs, node.outputs, **node.attributes)
+        for node in form.nodes
+    ]
+    nodes = nodes or [
+        helper.make_node("Identity", [f"x{i}"], [f"y{i}"]) for i in range(len(outputs))
+    ]
     used = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
-        nodes, layer.kind,
+        nodes,
+        layer.kind,
         [_value(f"x{i}", x, batch=True) for i, x in enumerate(inputs)],
         [_value(f"y{i}", y, batch=False) for i, y in enumerate(outputs)],
-        [numpy_helper.from_array(array, name) for name, array in tensors.items() if name in used])
+        [numpy_helper.from_array(array, name) for name, array in tensors.items() if name in used],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     onnx.checker.check_model(model)
     return model
@@ -104,6 +119,7 @@ def run_onnx(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.nd
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     feeds = {x.name: inputs[int(x.name[1:])] for x in session.get_inputs()}
     return [np.asarray(y) for y in session.run(None, feeds)]

@@ -48,11 +48,15 @@ _squares = (4, 8, 9, 16, 18)
 
 CASES: dict[str, Case] = {
     "Dense": Case(any_shape()),
-    "Conv": Case(image(1, 2, 2, 3), {
-        **_groups, "filters": lambda random, inputs: random.choice([1, 2, 3, 4, 6, 12])}),
+    "Conv": Case(
+        image(1, 2, 2, 3),
+        {**_groups, "filters": lambda random, inputs: random.choice([1, 2, 3, 4, 6, 12])},
+    ),
     "DepthwiseConv": Case(image(1, 2, 2, 3)),
-    "ConvTranspose": Case(image(1, 2, 2, 3), {
-        **_groups, "filters": lambda random, inputs: random.choice([1, 2, 3, 4, 6, 12])}),
+    "ConvTranspose": Case(
+        image(1, 2, 2, 3),
+        {**_groups, "filters": lambda random, inputs: random.choice([1, 2, 3, 4, 6, 12])},
+    ),
     "Filter": Case(image(2), {"kernel": kernel_rows}),
     "MaxPool": Case(image(1, 2, 2, 3)),
     "AvgPool": Case(image(1, 2, 2, 3)),
@@ -71,15 +75,40 @@ CASES: dict[str, Case] = {
     "ChannelShuffle": Case(image(1, 2, 3), _groups),
     "Pad": Case(image(1, 2, 3), {"amount": pad_amounts}),
     "CenterCrop": Case(image(1, 2, 3), {"size": crop_sizes}),
-    **dict.fromkeys((
-        "Identity", "ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "Mish",
-        "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Softsign", "Step", "Sign",
-    ), _anything),
+    **dict.fromkeys(
+        (
+            "Identity",
+            "ReLU",
+            "ReLU6",
+            "LeakyReLU",
+            "PReLU",
+            "ELU",
+            "SELU",
+            "GELU",
+            "SiLU",
+            "Mish",
+            "Sigmoid",
+            "HardSigmoid",
+            "HardSwish",
+            "Tanh",
+            "Softplus",
+            "Softsign",
+            "Step",
+            "Sign",
+        ),
+        _anything,
+    ),
     "Softmax": Case(any_shape(), {"axis": axis}),
     "LogSoftmax": Case(any_shape(), {"axis": axis}),
     "Flatten": Case(any_shape(), {"start": axis}),
-    "Concat": Case(concatenable, {"axis": lambda random, inputs: random.choice(
-        [0, 0, -inputs[0].rank, axis(random, inputs)])}),
+    "Concat": Case(
+        concatenable,
+        {
+            "axis": lambda random, inputs: random.choice(
+                [0, 0, -inputs[0].rank, axis(random, inputs)]
+            )
+        },
+    ),
     "Stack": Case(alike(), {"axis": new_axis}),
     "Add": Case(broadcast()),
     "Multiply": Case(broadcast()),
@@ -91,10 +120,14 @@ CASES: dict[str, Case] = {
     **dict.fromkeys(("Power", "DivideInto", "Sqrt", "Log"), _positive),
     **dict.fromkeys(("Mean", "Sum", "Max", "Min"), Case(any_shape(), {"axis": axes})),
     "Split": Case(any_shape(), {"parts": parts, "axis": axis}),
-    "Slice": Case(any_shape(), {
-        "start": lambda random, inputs: random.randint(-2, 2),
-        "stop": lambda random, inputs: random.choice([None, -1, 1, 2, 3, 4]),
-        "axis": axis}),
+    "Slice": Case(
+        any_shape(),
+        {
+            "start": lambda random, inputs: random.randint(-2, 2),
+            "stop": lambda random, inputs: random.choice([None, -1, 1, 2, 3, 4]),
+            "axis": axis,
+        },
+    ),
     "Index": Case(any_shape(), {"index": index}),
     "MatMul": Case(matrices),
     "Dot": Case(dotted),
@@ -107,8 +140,9 @@ CASES: dict[str, Case] = {
     "SpatialDropout": Case(image(1, 2, 3)),
     "Embedding": Case(any_shape(dtype="int"), below=lambda layer: layer.vocab),
     "OneHot": Case(any_shape(dtype="int"), below=lambda layer: layer.classes),
-    "PositionEmbedding": Case(any_shape(2, 2), {
-        "length": lambda random, inputs: random.choice([6, 7, 9])}),
+    "PositionEmbedding": Case(
+        any_shape(2, 2), {"length": lambda random, inputs: random.choice([6, 7, 9])}
+    ),
     **dict.fromkeys(("RNN", "LSTM", "GRU"), _recurrent),
     "Attention": Case(looked_at, {"heads": divisor_of_features}),
 }

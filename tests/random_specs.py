@@ -43,41 +43,62 @@ def random_spec(random: Random) -> str:
 
 def _statement(random: Random, number: int) -> list[str]:
     width = random.choice((2, 4, 6))
-    return random.choice([
-        [f"Conv({width}, 3, padding=1) -> ReLU"],
-        [f"Conv({width}, 3, padding=same, activation=leaky_relu) -> BatchNorm"],
-        ["BatchNorm -> ReLU -> MaxPool(3, stride=1, padding=1)"],
-        ["Identity -> Sigmoid -> AvgPool(3, stride=1, padding=1)"],
-        [f"skip{number} = it -> Conv({width}, 1)", f"Conv({width}, 3, padding=1) -> BatchNorm",
-         f"it + skip{number} -> ReLU"],
-        ["it + (BatchNorm -> ReLU)"],
-        [f"it * 0.5 + (Conv(1, 1) -> Sigmoid) * it as mixed{number} -> Tanh"],
-        [f"Residual({width})"], [f"repeat 2 {{ Residual({width}) }}"],
-        [f"Inception({width}, {width + 1}, {random.choice((1, 3))})"],
-        [f"( Conv({width}, 1), Conv({width}, 1) -> ReLU -> Conv(2, 3, padding=1), ReLU,"
-         " MaxPool(3, stride=1, padding=1) -> BatchNorm ) -> Concat"],
-        [f"left{number}, right{number} = it -> Pair({width})", f"left{number} + right{number}"],
-        [f"layer shared{number} = Conv({width}, 1)", f"it -> shared{number} -> ReLU"],
-        [f"parameter scale{number}: float[1, 8, 8] = normal(0.5)", f"it * scale{number}"],
-        ["Dropout(0.2)"],
-    ])
+    return random.choice(
+        [
+            [f"Conv({width}, 3, padding=1) -> ReLU"],
+            [f"Conv({width}, 3, padding=same, activation=leaky_relu) -> BatchNorm"],
+            ["BatchNorm -> ReLU -> MaxPool(3, stride=1, padding=1)"],
+            ["Identity -> Sigmoid -> AvgPool(3, stride=1, padding=1)"],
+            [
+                f"skip{number} = it -> Conv({width}, 1)",
+                f"Conv({width}, 3, padding=1) -> BatchNorm",
+                f"it + skip{number} -> ReLU",
+            ],
+            ["it + (BatchNorm -> ReLU)"],
+            [f"it * 0.5 + (Conv(1, 1) -> Sigmoid) * it as mixed{number} -> Tanh"],
+            [f"Residual({width})"],
+            [f"repeat 2 {{ Residual({width}) }}"],
+            [f"Inception({width}, {width + 1}, {random.choice((1, 3))})"],
+            [
+                f"( Conv({width}, 1), Conv({width}, 1) -> ReLU -> Conv(2, 3, padding=1), ReLU,"
+                " MaxPool(3, stride=1, padding=1) -> BatchNorm ) -> Concat"
+            ],
+            [f"left{number}, right{number} = it -> Pair({width})", f"left{number} + right{number}"],
+            [f"layer shared{number} = Conv({width}, 1)", f"it -> shared{number} -> ReLU"],
+            [f"parameter scale{number}: float[1, 8, 8] = normal(0.5)", f"it * scale{number}"],
+            ["Dropout(0.2)"],
+        ]
+    )
 
 
 def _end(random: Random) -> list[str]:
-    return random.choice([
-        ["  Head(3)"], ["  GlobalAvgPool -> Dense(3)"],
-        ["  Flatten -> Dense(1) -> Sigmoid"],
-        ["  output first = it -> Head(3)", "  output second = it -> GlobalAvgPool"],
-        ["  output probability = it -> GlobalAvgPool -> Dense(4, activation=softmax)",
-         "  output twice = probability * 2"],
-        ["  auxiliary early = it -> GlobalAvgPool -> Dense(5) -> Softmax", "  Head(5)"],
-        ["  auxiliary early = it -> GlobalAvgPool -> Dense(5)", "  Flatten -> Dense(2) as logits",
-         "  Softmax"],
-    ])
+    return random.choice(
+        [
+            ["  Head(3)"],
+            ["  GlobalAvgPool -> Dense(3)"],
+            ["  Flatten -> Dense(1) -> Sigmoid"],
+            ["  output first = it -> Head(3)", "  output second = it -> GlobalAvgPool"],
+            [
+                "  output probability = it -> GlobalAvgPool -> Dense(4, activation=softmax)",
+                "  output twice = probability * 2",
+            ],
+            ["  auxiliary early = it -> GlobalAvgPool -> Dense(5) -> Softmax", "  Head(5)"],
+            [
+                "  auxiliary early = it -> GlobalAvgPool -> Dense(5)",
+                "  Flatten -> Dense(2) as logits",
+                "  Softmax",
+            ],
+        ]
+    )
 
 
-def evaluate(program: Program, graph: Graph, state: dict[str, torch.Tensor],
-             inputs: list[torch.Tensor], prefix: str = "") -> dict[str, torch.Tensor]:
+def evaluate(
+    program: Program,
+    graph: Graph,
+    state: dict[str, torch.Tensor],
+    inputs: list[torch.Tensor],
+    prefix: str = "",
+) -> dict[str, torch.Tensor]:
     """Every value of a graph, one node after the other, with the weights by their full names."""
     values = {port.value: x for port, x in zip(graph.inputs, inputs, strict=True)}
     for node in graph.nodes:
@@ -95,13 +116,23 @@ def evaluate(program: Program, graph: Graph, state: dict[str, torch.Tensor],
     return values
 
 
-def _run(graph: Graph, node: LayerNode, state: dict[str, torch.Tensor],
-         given: list[torch.Tensor], path: str) -> list[torch.Tensor]:
+def _run(
+    graph: Graph,
+    node: LayerNode,
+    state: dict[str, torch.Tensor],
+    given: list[torch.Tensor],
+    path: str,
+) -> list[torch.Tensor]:
     form = node.layer.torch(graph.input_types(node), graph.output_types(node))
     assert isinstance(form, TorchForm)
     module = build_module(form)
     if module is not None:
-        module.load_state_dict({name.removeprefix(f"{path}."): tensor
-                                for name, tensor in state.items() if name.startswith(f"{path}.")})
+        module.load_state_dict(
+            {
+                name.removeprefix(f"{path}."): tensor
+                for name, tensor in state.items()
+                if name.startswith(f"{path}.")
+            }
+        )
         module.eval()
     return list(run_torch(form, module, given))

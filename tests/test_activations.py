@@ -13,9 +13,27 @@ from dlspec.ir.types import tensor
 from dlspec.layers import activations, all_layers, find
 
 WORDS = [
-    "elu", "gelu", "hard_sigmoid", "hard_swish", "identity", "leaky_relu", "linear", "log_softmax",
-    "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "sign", "silu", "softmax", "softplus",
-    "softsign", "step", "tanh",
+    "elu",
+    "gelu",
+    "hard_sigmoid",
+    "hard_swish",
+    "identity",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "sign",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "step",
+    "tanh",
 ]
 COMMUTING = [layer.kind for layer in all_layers() if layer.non_decreasing]
 

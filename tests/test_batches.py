@@ -43,8 +43,10 @@ def test_resize_is_that_of_pillow(height: int, width: int):
         np.testing.assert_allclose(result[example, channel].numpy(), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "top", "left"), [
-    ((13, 10), 0, 0), ((12, 9), 0, 0), ((11, 8), 1, 1), ((4, 3), 4, 3), ((1, 1), 6, 4)])
+@pytest.mark.parametrize(
+    ("size", "top", "left"),
+    [((13, 10), 0, 0), ((12, 9), 0, 0), ((11, 8), 1, 1), ((4, 3), 4, 3), ((1, 1), 6, 4)],
+)
 def test_center_crop(size: tuple[int, int], top: int, left: int):
     height, width = size
     wanted = batch().numpy()[:, :, top : top + height, left : left + width]
@@ -59,8 +61,11 @@ def test_random_crop_cuts_each_image_out_of_its_padded_self(padding: int):
     rows, columns = 7 + 2 * padding - 5 + 1, 6 + 2 * padding - 4 + 1
     counts = np.zeros((rows, columns), int)
     for image, cut in zip(padded, result, strict=True):
-        places = [(r, c) for r, c in np.ndindex(rows, columns)
-                  if (image[:, r : r + 5, c : c + 4] == cut).all()]
+        places = [
+            (r, c)
+            for r, c in np.ndindex(rows, columns)
+            if (image[:, r : r + 5, c : c + 4] == cut).all()
+        ]
         assert len(places) == 1 or not cut.any()
         counts[places[0]] += 1
     expected = 400 / (rows * columns)
@@ -101,13 +106,15 @@ def test_normalize(mean, std):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_device_gives_what_the_cpu_gives():
-    for function, arguments in [
-        (batches.random_crop, (8, 8, 2)), (batches.random_flip, (0.5,))]:
+    for function, arguments in [(batches.random_crop, (8, 8, 2)), (batches.random_flip, (0.5,))]:
         on_cpu = function(batch(), *arguments, seeded(7))
         on_device = function(batch().cuda(), *arguments, seeded(7))
         assert on_device.device.type == "cuda" and (on_device.cpu() == on_cpu).all()
     for function, arguments in [
-        (batches.resize, (28, 28)), (batches.resize, (5, 4)), (batches.normalize, (0.5, 0.2))]:
+        (batches.resize, (28, 28)),
+        (batches.resize, (5, 4)),
+        (batches.normalize, (0.5, 0.2)),
+    ]:
         difference = function(batch().cuda(), *arguments).cpu() - function(batch(), *arguments)
         assert difference.abs().max() < 1e-5
 
@@ -117,8 +124,12 @@ def test_a_device_gives_what_the_cpu_gives():
 
 def test_training_augments_before_normalising_and_evaluation_does_not():
     stages = (Resize(size=12), Normalize(mean=0.5, std=0.25), CenterCrop(size=8))
-    plan = DataPlan(name="D", source=Digits(), transform=stages,
-                    augment=(RandomCrop(size=12, padding=2), RandomFlip()))
+    plan = DataPlan(
+        name="D",
+        source=Digits(),
+        transform=stages,
+        augment=(RandomCrop(size=12, padding=2), RandomFlip()),
+    )
     data = load(plan, Path())
     stored = {name: torch.from_numpy(array[:16]) for name, array in data.train.fields.items()}
     train, evaluate = prepare(data.plan)
@@ -132,8 +143,7 @@ def test_training_augments_before_normalising_and_evaluation_does_not():
     generator = seeded(2)
     image = batches.random_crop(image, 12, 12, 2, generator)
     image = batches.random_flip(image, 0.5, generator)
-    assert torch.equal(
-        train(stored, seeded(2))["image"], ((image - 0.5) / 0.25)[..., 2:10, 2:10])
+    assert torch.equal(train(stored, seeded(2))["image"], ((image - 0.5) / 0.25)[..., 2:10, 2:10])
 
 
 def test_other_fields_and_float_images_pass_unchanged():
@@ -148,28 +158,46 @@ def test_other_fields_and_float_images_pass_unchanged():
 
 
 def functions(module) -> list[str]:
-    return [inspect.getsource(function) for _, function in inspect.getmembers(
-        module, inspect.isfunction) if function.__module__ == module.__name__]
+    return [
+        inspect.getsource(function)
+        for _, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+    ]
 
 
-@pytest.mark.parametrize(("module", "imports"), [
-    (batches, "import torch\nimport torch.nn.functional as F\n"
-              "from collections.abc import Sequence"),
-    (splits, "import numpy as np\nfrom numpy.typing import NDArray"),
-    (files, "import gzip, math, struct\nfrom pathlib import Path\nfrom typing import Any\n"
-            "import numpy as np\nfrom numpy.typing import NDArray"),
-    (images, "import os, warnings\nfrom collections.abc import Sequence\n"
-             "from concurrent.futures import ThreadPoolExecutor\nfrom pathlib import Path\n"
-             "import numpy as np\nfrom numpy.typing import NDArray\n"
-             "from PIL import Image, UnidentifiedImageError\n"
-             "ImageSteps = tuple[tuple[str, int, int], ...]"),
-])
+@pytest.mark.parametrize(
+    ("module", "imports"),
+    [
+        (
+            batches,
+            "import torch\nimport torch.nn.functional as F\nfrom collections.abc import Sequence",
+        ),
+        (splits, "import numpy as np\nfrom numpy.typing import NDArray"),
+        (
+            files,
+            "import gzip, math, struct\nfrom pathlib import Path\nfrom typing import Any\n"
+            "import numpy as np\nfrom numpy.typing import NDArray",
+        ),
+        (
+            images,
+            "import os, warnings\nfrom collections.abc import Sequence\n"
+            "from concurrent.futures import ThreadPoolExecutor\nfrom pathlib import Path\n"
+            "import numpy as np\nfrom numpy.typing import NDArray\n"
+            "from PIL import Image, ImageOps, UnidentifiedImageError\n"
+            "ImageSteps = tuple[tuple[str, int, int], ...]",
+        ),
+    ],
+)
 def test_functions_stand_by_themselves(module, imports: str):
     """Copied into a file with these imports alone, they have every name that they use."""
-    source = "from __future__ import annotations\n" + imports + "\n\n" + "\n".join(
-        functions(module))
+    source = (
+        "from __future__ import annotations\n" + imports + "\n\n" + "\n".join(functions(module))
+    )
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F401", "-"],
-        input=source, capture_output=True, text=True)
+        input=source,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
     assert "dlspec" not in source

@@ -60,9 +60,21 @@ def test_the_picture_for_the_demo_is_a_digit_of_the_test_split():
     assert not (data.train.fields["image"][:, 0] == pixels).all(axis=(1, 2)).any()
 
 
-@pytest.mark.parametrize("path", [
-    "/etc/passwd", "../a", "a/../../b", "..", "C:\\data", "C:data", "\\\\host\\share", "\\data",
-    "a\\..\\..\\b", "a\0b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../a",
+        "a/../../b",
+        "..",
+        "C:\\data",
+        "C:data",
+        "\\\\host\\share",
+        "\\data",
+        "a\\..\\..\\b",
+        "a\0b",
+    ],
+)
 def test_paths_that_leave_the_folder_by_their_text(tmp_path: Path, path: str):
     assert path_problem(path) is not None
     assert [p.code for p in plan_problems(plan(Npz(path=path)))] == ["E0605"]
@@ -136,17 +148,31 @@ def test_corrupt_bytes_are_problems_and_never_anything_else(tmp_path: Path):
     assert refused > 200
 
 
-@pytest.mark.parametrize(("text", "source"), [
-    ("digits", Digits()), ("mnist:/some/where", Mnist(root="/some/where")),
-    ("npz:C:\\a,b.npz", Npz(path="C:\\a,b.npz")), ("idx:a,b", Idx(images="a", labels="b")),
-    ("image_folder:../photos", ImageFolder(path="../photos"))])
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("digits", Digits()),
+        ("mnist:/some/where", Mnist(root="/some/where")),
+        ("npz:C:\\a,b.npz", Npz(path="C:\\a,b.npz")),
+        ("idx:a,b", Idx(images="a", labels="b")),
+        ("image_folder:../photos", ImageFolder(path="../photos")),
+    ],
+)
 def test_replacements(text: str, source):
     assert parse_replacement(text) == source
 
 
-@pytest.mark.parametrize(("text", "help"), [
-    ("mnst:/data", "`mnist`"), ("mnist", "mnist:ROOT"), ("idx:a", "idx:IMAGES,LABELS"),
-    ("digits:here", "--data digits`"), ("", "there are"), ("npz:", "npz:PATH")])
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("mnst:/data", "`mnist`"),
+        ("mnist", "mnist:ROOT"),
+        ("idx:a", "idx:IMAGES,LABELS"),
+        ("digits:here", "--data digits`"),
+        ("", "there are"),
+        ("npz:", "npz:PATH"),
+    ],
+)
 def test_replacements_that_name_nothing(text: str, help: str):
     with pytest.raises(DataProblem) as caught:
         parse_replacement(text)
@@ -156,8 +182,11 @@ def test_replacements_that_name_nothing(text: str, help: str):
 DIGITS = Digits()
 MISTAKES = {
     "random transform": ({"transform": (RandomFlip(),)}, "E0606", "transform.0"),
-    "normalised in training alone":
-        ({"augment": (Normalize(mean=0.0, std=1.0),)}, "E0606", "augment.0"),
+    "normalised in training alone": (
+        {"augment": (Normalize(mean=0.0, std=1.0),)},
+        "E0606",
+        "augment.0",
+    ),
     "crop over size": ({"transform": (Resize(size=6), CenterCrop(size=7))}, "E0606", "transform.1"),
     "random crop over size": ({"augment": (RandomCrop(size=9),)}, "E0606", "augment.0"),
     "channels": ({"transform": (Normalize(mean=(0.1, 0.2), std=1.0),)}, "E0606", "transform.0"),
@@ -170,13 +199,19 @@ MISTAKES = {
 def test_mistakes_that_the_text_of_a_plan_shows(name: str):
     settings, code, setting = MISTAKES[name]
     assert [(p.code, p.setting) for p in plan_problems(plan(DIGITS, **settings))] == [
-        (code, setting)]
+        (code, setting)
+    ]
 
 
 def test_a_plan_without_mistakes():
     stages = (Resize(size=28), Normalize(mean=0.5, std=0.5))
-    good = plan(DIGITS, transform=stages, augment=(RandomCrop(size=28, padding=2),),
-                validation=0.1, test=0.2)
+    good = plan(
+        DIGITS,
+        transform=stages,
+        augment=(RandomCrop(size=28, padding=2),),
+        validation=0.1,
+        test=0.2,
+    )
     assert plan_problems(good) == ()
     assert training_order(good) == (stages[0], good.augment[0], stages[1])
 
@@ -191,7 +226,9 @@ def test_transforms_that_do_not_fit_what_the_files_hold(tmp_path: Path):
 
 
 def test_importing_data_is_light():
-    code = ("import dlspec.data, sys; print([m for m in ('torch', 'PIL', 'onnx', 'scipy')"
-            " if m in sys.modules])")
+    code = (
+        "import dlspec.data, sys; print([m for m in ('torch', 'PIL', 'onnx', 'scipy')"
+        " if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

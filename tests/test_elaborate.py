@@ -20,7 +20,9 @@ block Bottleneck(width, stride=1) {
   it + skip -> ReLU
 }
 """
-RESNET = BOTTLENECK + """
+RESNET = (
+    BOTTLENECK
+    + """
 model ResNet(depths=[3, 4, 6, 3], classes=1000) {
   input image: float[3, 224, 224]
   Conv(64, 7, stride=2, padding=3, bias=false) -> BatchNorm -> ReLU
@@ -32,6 +34,7 @@ model ResNet(depths=[3, 4, 6, 3], classes=1000) {
   GlobalAvgPool -> Dense(classes)
 }
 """
+)
 
 
 def good(text: str, **overrides: str) -> Program:
@@ -59,8 +62,9 @@ def codes(compiled: Compiled) -> list[str]:
 # --- published figures ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("spec", "parameters", "macs"), [
-    ("lenet", 1_256_080, 6_522_000), ("lenet5", 61_706, 416_520)])
+@pytest.mark.parametrize(
+    ("spec", "parameters", "macs"), [("lenet", 1_256_080, 6_522_000), ("lenet5", 61_706, 416_520)]
+)
 def test_published_lenets(spec: str, parameters: int, macs: int) -> None:
     program = compile_file(f"specs/{spec}.dlnet").checked()
     total = totals(program, program.graphs[program.models[0]])
@@ -78,11 +82,14 @@ model Slide {
     assert (total.parameters, total.macs) == (1_257_080, 7_306_000)
 
 
-@pytest.mark.parametrize(("depths", "parameters", "macs", "depth"), [
-    ("[3, 4, 6, 3]", 25_557_032, 4_089_184_256, 50),
-    ("[3, 4, 23, 3]", 44_549_160, 7_801_405_440, 101),
-    ("[3, 8, 36, 3]", 60_192_808, 11_513_626_624, 152),
-])
+@pytest.mark.parametrize(
+    ("depths", "parameters", "macs", "depth"),
+    [
+        ("[3, 4, 6, 3]", 25_557_032, 4_089_184_256, 50),
+        ("[3, 4, 23, 3]", 44_549_160, 7_801_405_440, 101),
+        ("[3, 8, 36, 3]", 60_192_808, 11_513_626_624, 152),
+    ],
+)
 def test_published_resnets(depths: str, parameters: int, macs: int, depth: int) -> None:
     program = good(RESNET, depths=depths)
     total = totals(program, program.model("ResNet"))
@@ -116,10 +123,20 @@ def test_weights_are_named_by_place() -> None:
   Flatten -> head
     """)
     assert [path for path in weight_shapes(program, graph) if path.endswith(".weight")] == [
-        "conv1.weight", "batch_norm1.weight", "skip.weight", "tap.weight", "conv2.weight",
-        "conv3.weight", "conv4.weight", "conv5.weight", "head.weight"]
+        "conv1.weight",
+        "batch_norm1.weight",
+        "skip.weight",
+        "tap.weight",
+        "conv2.weight",
+        "conv3.weight",
+        "conv4.weight",
+        "conv5.weight",
+        "head.weight",
+    ]
     assert list(buffer_shapes(program, graph)) == [
-        "batch_norm1.running_mean", "batch_norm1.running_var"]
+        "batch_norm1.running_mean",
+        "batch_norm1.running_var",
+    ]
 
 
 def test_activation_is_the_stage_behind() -> None:
@@ -154,35 +171,42 @@ def test_parameter_is_a_weight() -> None:
 # --- the flow ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("lines", "shape"), [
-    ("  Conv(4, 3) -> MaxPool(2)", "[4, 7, 7]"),
-    ("  (Conv(4, 1), it, x) -> Concat", "[20, 16, 16]"),
-    ("  a, b = it -> Split(2, axis=0)\n  a * b", "[4, 16, 16]"),
-    ("  it -> if it.channels > 4 { Conv(3, 1) } else { Conv(5, 1) }", "[3, 16, 16]"),
-    ("  it -> if it.channels > 40 { Conv(3, 1) }", "[8, 16, 16]"),
-    ("  for w in [4, 2] { Conv(w, 1) -> ReLU }", "[2, 16, 16]"),
-    ("  for (i, w) in enumerate([4, 2]) { Conv(w + i, 1) }", "[3, 16, 16]"),
-    ("  for (a, b) in zip([1, 2], [3, 4]) { Conv(a + b, 1) }", "[6, 16, 16]"),
-    ("  repeat 3 { MaxPool(2) }", "[8, 2, 2]"),
-    ("  repeat 0 { MaxPool(2) }", "[8, 16, 16]"),
-    ("  it[0]", "[16, 16]"),
-    ("  it[2..5]", "[3, 16, 16]"),
-    ("  mean(it, axis=0)", "[16, 16]"),
-    ("  x -> { Conv(3, 1) -> ReLU }", "[3, 16, 16]"),
-    ("  2 * it - 1 / (it + 3)", "[8, 16, 16]"),
-    ("  it + (Conv(8, 1) -> ReLU)", "[8, 16, 16]"),
-    ("  Conv(2 * 3 - 1, 1) -> (Conv(2, 1), Identity) -> Concat", "[7, 16, 16]"),
-    ("  Conv(max(2, 3), min([4, 1]))", "[3, 16, 16]"),
-    ("  Conv(int(7 / 2), 1)\n  Conv(it.channels * 2**2, 1)", "[12, 16, 16]"),
-])
+@pytest.mark.parametrize(
+    ("lines", "shape"),
+    [
+        ("  Conv(4, 3) -> MaxPool(2)", "[4, 7, 7]"),
+        ("  (Conv(4, 1), it, x) -> Concat", "[20, 16, 16]"),
+        ("  a, b = it -> Split(2, axis=0)\n  a * b", "[4, 16, 16]"),
+        ("  it -> if it.channels > 4 { Conv(3, 1) } else { Conv(5, 1) }", "[3, 16, 16]"),
+        ("  it -> if it.channels > 40 { Conv(3, 1) }", "[8, 16, 16]"),
+        ("  for w in [4, 2] { Conv(w, 1) -> ReLU }", "[2, 16, 16]"),
+        ("  for (i, w) in enumerate([4, 2]) { Conv(w + i, 1) }", "[3, 16, 16]"),
+        ("  for (a, b) in zip([1, 2], [3, 4]) { Conv(a + b, 1) }", "[6, 16, 16]"),
+        ("  repeat 3 { MaxPool(2) }", "[8, 2, 2]"),
+        ("  repeat 0 { MaxPool(2) }", "[8, 16, 16]"),
+        ("  it[0]", "[16, 16]"),
+        ("  it[2..5]", "[3, 16, 16]"),
+        ("  mean(it, axis=0)", "[16, 16]"),
+        ("  x -> { Conv(3, 1) -> ReLU }", "[3, 16, 16]"),
+        ("  2 * it - 1 / (it + 3)", "[8, 16, 16]"),
+        ("  it + (Conv(8, 1) -> ReLU)", "[8, 16, 16]"),
+        ("  Conv(2 * 3 - 1, 1) -> (Conv(2, 1), Identity) -> Concat", "[7, 16, 16]"),
+        ("  Conv(max(2, 3), min([4, 1]))", "[3, 16, 16]"),
+        ("  Conv(int(7 / 2), 1)\n  Conv(it.channels * 2**2, 1)", "[12, 16, 16]"),
+    ],
+)
 def test_shapes_flow(lines: str, shape: str) -> None:
     assert output_shape(lines) == shape
 
 
 def test_it_is_the_value_that_the_line_began_with() -> None:
     """In every argument and branch of a line `it` is what the line began with."""
-    assert output_shape("  Conv(4, 1) -> { it + Conv(it.channels, 1) }\n"
-                        "  (Conv(it.channels, 1), it) -> Concat") == "[8, 16, 16]"
+    assert (
+        output_shape(
+            "  Conv(4, 1) -> { it + Conv(it.channels, 1) }\n  (Conv(it.channels, 1), it) -> Concat"
+        )
+        == "[8, 16, 16]"
+    )
 
 
 def test_several_inputs_and_outputs() -> None:
@@ -199,7 +223,9 @@ model Pair {
     graph = program.model("Pair")
     assert [port.name for port in graph.inputs] == ["left", "right"]
     assert [(p.name, str(graph.types[p.value])) for p in graph.outputs] == [
-        ("sum", "float[3]"), ("both", "float[6]")]
+        ("sum", "float[3]"),
+        ("both", "float[6]"),
+    ]
 
 
 def test_run_time_sizes_take_part_in_arithmetic() -> None:
@@ -221,8 +247,11 @@ model M(act=relu) {
   Residual(Conv(8, 3, padding=1, activation=act) -> BatchNorm)
 }""")
     assert list(weight_shapes(program, program.model("M"))) == [
-        "residual1.conv1.weight", "residual1.conv1.bias",
-        "residual1.batch_norm1.weight", "residual1.batch_norm1.bias"]
+        "residual1.conv1.weight",
+        "residual1.conv1.bias",
+        "residual1.batch_norm1.weight",
+        "residual1.batch_norm1.bias",
+    ]
 
 
 def test_a_model_is_a_stage_of_another() -> None:
@@ -236,7 +265,11 @@ model Outer {
   Inner(5) -> Dense(2)
 }""")
     assert list(weight_shapes(program, program.model("Outer"))) == [
-        "inner1.dense1.weight", "inner1.dense1.bias", "dense1.weight", "dense1.bias"]
+        "inner1.dense1.weight",
+        "inner1.dense1.bias",
+        "dense1.weight",
+        "dense1.bias",
+    ]
     assert weight_shapes(program, program.model("Inner"))["dense1.weight"] == (3, 4)
 
 
@@ -293,23 +326,28 @@ def test_equal_programs_compare_equal_wherever_they_stand() -> None:
 def test_a_use_brings_declarations_with_their_scope(tmp_path) -> None:
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "blocks.dlnet").write_text(
-        "let eps = 1e-3\nblock Norm { BatchNorm(eps=eps) }\n")
+        "let eps = 1e-3\nblock Norm { BatchNorm(eps=eps) }\n"
+    )
     main = tmp_path / "main.dlnet"
-    main.write_text('use Norm from "parts/blocks.dlnet"\n'
-                    "model M {\n  input x: float[3, 8, 8]\n  Norm\n}\n")
+    main.write_text(
+        'use Norm from "parts/blocks.dlnet"\nmodel M {\n  input x: float[3, 8, 8]\n  Norm\n}\n'
+    )
     program = compile_file(main).checked()
     node = program.graphs["Norm"].nodes[0]
     assert isinstance(node, LayerNode)
     assert node.layer.eps == 1e-3
 
 
-@pytest.mark.parametrize(("path", "part"), [
-    ("../outside.dlnet", "leaves the folder"),
-    ("/etc/passwd", "is absolute"),
-    ("missing.dlnet", "does not exist"),
-    ("link.dlnet", "leaves the folder"),
-    ("std:nothing", "no packaged spec"),
-])
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("../outside.dlnet", "leaves the folder"),
+        ("/etc/passwd", "is absolute"),
+        ("missing.dlnet", "does not exist"),
+        ("link.dlnet", "leaves the folder"),
+        ("std:nothing", "no packaged spec"),
+    ],
+)
 def test_a_use_stays_inside(tmp_path, path: str, part: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
@@ -340,7 +378,11 @@ def test_layers_are_numbered_in_the_order_of_the_page() -> None:
 def test_names_that_python_keeps_get_an_underscore() -> None:
     program, graph = body("  Conv(8, 3) as eval -> ReLU\n  class = it -> Conv(8, 1)\n  it + class")
     assert list(weight_shapes(program, graph)) == [
-        "eval_.weight", "eval_.bias", "class_.weight", "class_.bias"]
+        "eval_.weight",
+        "eval_.bias",
+        "class_.weight",
+        "class_.bias",
+    ]
 
 
 def test_a_run_keeps_what_its_spec_uses(tmp_path) -> None:

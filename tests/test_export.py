@@ -77,13 +77,23 @@ def test_the_file_computes_what_the_weights_say(
     assert code == 0
     assert facts["compared_on"] == ["random", "data"]
     assert facts["greatest_difference"] <= 1e-5
-    w = {name: torch.from_numpy(value)
-         for name, value in load_file(trained / "best.safetensors").items()}
+    w = {
+        name: torch.from_numpy(value)
+        for name, value in load_file(trained / "best.safetensors").items()
+    }
     x = torch.randn(7, 1, 8, 8)
     y = torch.conv2d(x, w["conv1.weight"], w["conv1.bias"], padding=1)
-    y = torch.batch_norm(y, w["batch_norm1.weight"], w["batch_norm1.bias"],
-                         w["batch_norm1.running_mean"], w["batch_norm1.running_var"],
-                         False, 0.1, 1e-5, False)
+    y = torch.batch_norm(
+        y,
+        w["batch_norm1.weight"],
+        w["batch_norm1.bias"],
+        w["batch_norm1.running_mean"],
+        w["batch_norm1.running_var"],
+        False,
+        0.1,
+        1e-5,
+        False,
+    )
     y = torch.relu(y).flatten(1) @ w["dense1.weight"].T + w["dense1.bias"]
     session = onnxruntime.InferenceSession(path)
     np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], y.softmax(1), atol=1e-5)
@@ -93,9 +103,7 @@ def test_the_file_computes_what_the_weights_say(
     assert card.spec_hash == json.loads((trained / "run.json").read_text())["spec_sha256"]
 
 
-def test_it_reads_digits_from_image_files(
-    trained: Path, tmp_path: Path, command: Command
-) -> None:
+def test_it_reads_digits_from_image_files(trained: Path, tmp_path: Path, command: Command) -> None:
     """Of the test split's digits, as PNG files in a folder, most are read right."""
     from dlspec.data import load
     from dlspec.pipeline import compile_text
@@ -116,7 +124,9 @@ def test_options(trained: Path, tmp_path: Path, command: Command) -> None:
     code, _, err = command("export", trained, "-o", path, "--opset", 20, "--static-batch", 3)
     assert (code, "opset 20" in err) == (0, True)
     assert Predictor(path).run({"image": np.zeros((3, 1, 8, 8), np.float32)})["output"].shape == (
-        3, 10)
+        3,
+        10,
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
 
 
@@ -128,8 +138,9 @@ def test_a_difference_stops_it_and_leaves_what_was_there(
     path = tmp_path / "net.onnx"
     path.write_bytes(b"older")
     forward = nn.Linear.forward
-    monkeypatch.setattr(nn.Linear, "forward",
-                        lambda self, x: forward(self, x) + torch.arange(10) * 1e-3)
+    monkeypatch.setattr(
+        nn.Linear, "forward", lambda self, x: forward(self, x) + torch.arange(10) * 1e-3
+    )
     code, _, err = command("export", trained, "-o", path)
     assert code == 1
     assert "differs from PyTorch's" in err
@@ -148,11 +159,20 @@ def damaged(trained: Path, folder: Path, name: str, content: bytes | None) -> Pa
     return copy
 
 
-@pytest.mark.parametrize(("name", "content", "wanted"), [
-    ("best.safetensors", None, 3), ("best.safetensors", b"", 1), ("best.safetensors", b"x" * 99, 1),
-    ("run.json", None, 3), ("run.json", b"{", 1), ("run.json", b"[]", 1),
-    ("spec.json", None, 3), ("spec.json", b"{}", 1), ("spec.json", b"\xff", 1),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("best.safetensors", None, 3),
+        ("best.safetensors", b"", 1),
+        ("best.safetensors", b"x" * 99, 1),
+        ("run.json", None, 3),
+        ("run.json", b"{", 1),
+        ("run.json", b"[]", 1),
+        ("spec.json", None, 3),
+        ("spec.json", b"{}", 1),
+        ("spec.json", b"\xff", 1),
+    ],
+)
 def test_runs_that_are_damaged_cost_a_line(
     trained: Path, tmp_path: Path, command: Command, name: str, content: bytes | None, wanted: int
 ) -> None:
@@ -168,8 +188,10 @@ def test_runs_that_are_damaged_cost_a_line(
 def test_what_is_asked_wrongly(trained: Path, tmp_path: Path, command: Command) -> None:
     path = tmp_path / "net.onnx"
     for arguments, wanted, said in (
-        (("--precision", "fp16"), 2, "not available"), (("--with-preprocessing",), 2, "not avail"),
-        (("--opset", 3), 1, "opset 3"), (("--opset", 999), 1, "opset 999"),
+        (("--precision", "fp16"), 2, "not available"),
+        (("--with-preprocessing",), 2, "not avail"),
+        (("--opset", 3), 1, "opset 3"),
+        (("--opset", 999), 1, "opset 999"),
     ):
         code, _, err = command("export", trained, "-o", path, *arguments)
         assert (code, said in err) == (wanted, True), err

@@ -32,7 +32,17 @@ def test_mnist_keeps_its_test_split():
     assert data.test.fields["label"][:5].tolist() == [7, 2, 1, 0, 4]
     both = np.concatenate([data.train.fields["label"], data.validation.fields["label"]])
     assert np.bincount(both).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert len(data.notes) == 1 and "test = 0.2" in data.notes[0]
     assert [found.code for found in plan_problems(plan(source, **shares))] == ["W0601"]
 
@@ -40,18 +50,25 @@ def test_mnist_keeps_its_test_split():
 @pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="no MNIST in ../shared/data/mnist")
 def test_data_on_the_command_line_stands_in_for_the_digits():
     """A person may point anywhere; `Resize(28)` gives both the same type."""
-    digits = plan(Digits(), transform=(Resize(size=28),),
-                  fields={"image": tensor(1, 28, 28), "label": tensor(dtype="int")})
+    digits = plan(
+        Digits(),
+        transform=(Resize(size=28),),
+        fields={"image": tensor(1, 28, 28), "label": tensor(dtype="int")},
+    )
     data = load(digits, Path("/nowhere"), f"mnist:{SHARED / 'mnist'}")
     assert isinstance(data.plan.source, Mnist) and len(data.test) == 10_000
     with pytest.raises(DataProblem) as caught:
-        load(digits.model_copy(update={"transform": (Resize(size=27),)}), Path(),
-             f"mnist:{SHARED / 'mnist'}")
+        load(
+            digits.model_copy(update={"transform": (Resize(size=27),)}),
+            Path(),
+            f"mnist:{SHARED / 'mnist'}",
+        )
     assert caught.value.code == "E0604"
 
 
-@pytest.mark.parametrize(("kind", "dtype"), [
-    (8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")]
+)
 @pytest.mark.parametrize("zipped", [False, True])
 def test_idx_of_every_element_type(tmp_path: Path, kind: int, dtype: str, zipped: bool):
     array = np.random.default_rng(0).integers(0, 100, (3, 2, 5)).astype(dtype)
@@ -88,8 +105,10 @@ HOSTILE_IDX: dict[str, tuple[bytes, str]] = {
     "gzip without its end": (gzip.compress(GOOD)[:-4], "cut short or corrupt"),
     "gzip header alone": (b"\x1f\x8b", "cut short or corrupt"),
     "gzip with a wrong checksum": (gzip.compress(GOOD)[:-8] + b"\0" * 8, "cut short or corrupt"),
-    "bomb": (gzip.compress(GOOD[:4] + struct.pack(">3I", 2**20, 2**10, 2**10) + b"\0" * 2**20),
-             "more than it holds"),
+    "bomb": (
+        gzip.compress(GOOD[:4] + struct.pack(">3I", 2**20, 2**10, 2**10) + b"\0" * 2**20),
+        "more than it holds",
+    ),
     "no images": (idx_bytes(np.zeros((0, 3, 3), np.uint8)), "0 images and 2 labels"),
     "images of size 0": (idx_bytes(np.zeros((2, 0, 3), np.uint8)), "holds no images"),
     "one axis": (idx_bytes(np.zeros(2, np.uint8)), "images are uint8"),
@@ -107,11 +126,14 @@ def test_hostile_idx_files(tmp_path: Path, name: str):
     assert message in found.message and "images" in found.message and found.exit_code == 1
 
 
-@pytest.mark.parametrize(("labels", "message"), [
-    (idx_bytes(np.zeros((2, 2), np.uint8)), "one for each image"),
-    (idx_bytes(np.zeros(2, "f4"), 13), "one for each image"),
-    (idx_bytes(np.array([0, -1], "i1"), 9), "label of image 1 is -1"),
-])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (idx_bytes(np.zeros((2, 2), np.uint8)), "one for each image"),
+        (idx_bytes(np.zeros(2, "f4"), 13), "one for each image"),
+        (idx_bytes(np.array([0, -1], "i1"), 9), "label of image 1 is -1"),
+    ],
+)
 def test_hostile_labels(tmp_path: Path, labels: bytes, message: str):
     (tmp_path / "images").write_bytes(GOOD)
     (tmp_path / "labels").write_bytes(labels)

@@ -60,8 +60,10 @@ def test_a_class_may_be_called_train(tmp_path: Path):
     assert load(plan(ImageFolder(path=".")), tmp_path).classes == ("car", "train")
 
 
-@pytest.mark.parametrize(("mode", "channels"), [
-    ("1", 1), ("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3), ("P", 3), ("I;16", 1)])
+@pytest.mark.parametrize(
+    ("mode", "channels"),
+    [("1", 1), ("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3), ("P", 3), ("I;16", 1)],
+)
 def test_modes_of_images(tmp_path: Path, mode: str, channels: int):
     pixels = gradient(6, 7)
     if mode == "I;16":
@@ -121,13 +123,18 @@ def test_images_that_cannot_be_read_are_named(tmp_path: Path, name: str):
         bad = tmp_path / "a" / "2.tif"
         Image.fromarray(np.zeros((40, 40), np.float32)).save(bad)
     else:
-        bad.write_bytes({
-            "empty": b"", "text": b"an image", "cut": good.read_bytes()[:-900],
-            "corrupt": corrupt(good),
-            "vector": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n",
-            "huge": good.read_bytes()[:16] + struct.pack(">II", 20_000, 20_000)
-                    + good.read_bytes()[24:],
-        }[name])
+        bad.write_bytes(
+            {
+                "empty": b"",
+                "text": b"an image",
+                "cut": good.read_bytes()[:-900],
+                "corrupt": corrupt(good),
+                "vector": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n",
+                "huge": good.read_bytes()[:16]
+                + struct.pack(">II", 20_000, 20_000)
+                + good.read_bytes()[24:],
+            }[name]
+        )
     found = problem(ImageFolder(path="."), tmp_path)
     assert str(bad) in found.message and found.exit_code == 1
 

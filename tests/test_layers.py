@@ -95,7 +95,8 @@ def _compare_weights(draw: Draw, module: torch.nn.Module | None) -> None:
     weights, buffers = layer.weights(inputs), layer.buffers(inputs)
     assert {name: tuple(p.shape) for name, p in learned.items()} == weights, draw
     assert {name: tuple(t.shape) for name, t in saved.items() if name != UNCOUNTED} == (
-        weights | buffers), draw
+        weights | buffers
+    ), draw
     assert sum(p.numel() for p in learned.values()) == layer.parameters(inputs)
     initial = layer.initial(inputs)
     assert set(initial) == set(weights | buffers)
@@ -184,8 +185,9 @@ def _generalized(draw: Draw, number: int) -> tuple[tuple[TensorType, ...], dict[
 def _with_symbol(x: TensorType, axis: int, size: int) -> TensorType:
     if x.rank < -axis or x.shape[axis] != size:
         return x
-    return x.with_shape(tuple(symbol("n") if i == axis + x.rank else d
-                              for i, d in enumerate(x.shape)))
+    return x.with_shape(
+        tuple(symbol("n") if i == axis + x.rank else d for i, d in enumerate(x.shape))
+    )
 
 
 def _both(forms: tuple[object, object]) -> bool:
@@ -194,12 +196,14 @@ def _both(forms: tuple[object, object]) -> bool:
 
 def _never_expressed(kind: str) -> bool:
     """Whether some backend refuses every draw of the layer."""
-    return not any(_both((layer.torch(x, y), layer.onnx(x, y)))
-                   for layer, x, y in draws(kind, COUNT, SEED))
+    return not any(
+        _both((layer.torch(x, y), layer.onnx(x, y))) for layer, x, y in draws(kind, COUNT, SEED)
+    )
 
 
-def _compare_numbers(draw: Draw, described: Draw, torch_form: TorchForm, onnx_form: OnnxForm,
-                     number: int) -> None:
+def _compare_numbers(
+    draw: Draw, described: Draw, torch_form: TorchForm, onnx_form: OnnxForm, number: int
+) -> None:
     """The forms of `described` on the values of `draw`: ONNX Runtime against PyTorch."""
     module = build_module(torch_form)
     weights = _randomize(module, number)
@@ -211,7 +215,8 @@ def _compare_numbers(draw: Draw, described: Draw, torch_form: TorchForm, onnx_fo
     for result, wanted in zip(results, expected, strict=True):
         assert result.dtype == wanted.numpy().dtype, draw
         np.testing.assert_allclose(
-            result, wanted.numpy(), rtol=1e-5, atol=1e-5, err_msg=str(draw), strict=True)
+            result, wanted.numpy(), rtol=1e-5, atol=1e-5, err_msg=str(draw), strict=True
+        )
 
 
 def _compare_inferred(model: onnx.ModelProto, draw: Draw) -> None:

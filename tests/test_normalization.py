@@ -13,8 +13,9 @@ from dlspec.ir.types import tensor
 from dlspec.layers import find
 
 
-def both(kind: str, x: np.ndarray, weights: dict[str, np.ndarray], **arguments: object
-         ) -> list[np.ndarray]:
+def both(
+    kind: str, x: np.ndarray, weights: dict[str, np.ndarray], **arguments: object
+) -> list[np.ndarray]:
     """A layer's values in PyTorch and in ONNX Runtime, with the given weights."""
     layer_type = find(kind)
     assert layer_type is not None
@@ -32,13 +33,18 @@ def both(kind: str, x: np.ndarray, weights: dict[str, np.ndarray], **arguments: 
     return [in_torch.numpy(), in_onnx]
 
 
-@pytest.mark.parametrize(("alpha", "beta", "k", "size"), [
-    (1e-4, 0.75, 1.0, 5), (1e-4, 0.75, 2.0, 5), (1e-3, 0.5, 1.0, 3),
-])
+@pytest.mark.parametrize(
+    ("alpha", "beta", "k", "size"),
+    [
+        (1e-4, 0.75, 1.0, 5),
+        (1e-4, 0.75, 2.0, 5),
+        (1e-3, 0.5, 1.0, 3),
+    ],
+)
 def test_lrn_divides_alpha_by_its_size(alpha: float, beta: float, k: float, size: int) -> None:
     x = (np.random.default_rng(1).standard_normal((2, 8, 5, 6)) * 1000).astype(np.float32)
     squares = np.pad(x.astype(np.float64) ** 2, ((0, 0), (size // 2,) * 2, (0, 0), (0, 0)))
-    sums = sum(squares[:, i:i + 8] for i in range(size))
+    sums = sum(squares[:, i : i + 8] for i in range(size))
     expected = x / (k + alpha / size * sums) ** beta
     assert np.abs(expected / x).mean() < 0.8, "the input is too small to tell"
     for result in both("LRN", x, {}, size=size, alpha=alpha, beta=beta, k=k):
@@ -72,8 +78,9 @@ def test_the_default_epsilons_are_those_of_the_language() -> None:
     for result in both("BatchNorm", x, weights):
         np.testing.assert_allclose(result, x / np.sqrt(1e-5), rtol=1e-5)
     row = np.array([[1e-3, -1e-3]], dtype=np.float32)
-    for result in both("LayerNorm", row, {"weight": np.ones(2, np.float32),
-                                          "bias": np.zeros(2, np.float32)}):
+    for result in both(
+        "LayerNorm", row, {"weight": np.ones(2, np.float32), "bias": np.zeros(2, np.float32)}
+    ):
         np.testing.assert_allclose(result, row / np.sqrt(1e-6 + 1e-5), rtol=1e-5)
     for result in both("RMSNorm", row, {"weight": np.ones(2, np.float32)}):
         np.testing.assert_allclose(result, row / np.sqrt(1e-6 + 1e-6), rtol=1e-5)

@@ -20,16 +20,29 @@ from dlspec.ir.types import tensor
 
 def test_npz_gives_arrays_by_name_in_the_types_of_training(tmp_path: Path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 4, 4)).astype(np.uint8)
-    np.savez_compressed(tmp_path / "a.npz", image=pixels, label=np.array([2, 0, 1], np.uint8),
-                        weight=np.array([0.5, 1.0, 2.0]), mask=np.array([[True], [False], [True]]),
-                        extra=np.asfortranarray(np.ones((3, 2), np.float16)))
+    np.savez_compressed(
+        tmp_path / "a.npz",
+        image=pixels,
+        label=np.array([2, 0, 1], np.uint8),
+        weight=np.array([0.5, 1.0, 2.0]),
+        mask=np.array([[True], [False], [True]]),
+        extra=np.asfortranarray(np.ones((3, 2), np.float16)),
+    )
     data = load(plan(Npz(path="a.npz")), tmp_path)
     assert {n: (a.dtype.name, a.shape) for n, a in data.train.fields.items()} == {
-        "image": ("uint8", (3, 1, 4, 4)), "label": ("int64", (3,)), "weight": ("float32", (3,)),
-        "mask": ("bool", (3, 1)), "extra": ("float32", (3, 2))}
+        "image": ("uint8", (3, 1, 4, 4)),
+        "label": ("int64", (3,)),
+        "weight": ("float32", (3,)),
+        "mask": ("bool", (3, 1)),
+        "extra": ("float32", (3, 2)),
+    }
     assert data.fields == {
-        "image": tensor(1, 4, 4), "label": tensor(dtype="int"), "weight": tensor(),
-        "mask": tensor(1, dtype="bool"), "extra": tensor(2)}
+        "image": tensor(1, 4, 4),
+        "label": tensor(dtype="int"),
+        "weight": tensor(),
+        "mask": tensor(1, dtype="bool"),
+        "extra": tensor(2),
+    }
 
 
 def zip_bytes(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -68,8 +81,10 @@ HOSTILE_NPZ: dict[str, tuple[Callable[[], bytes], str]] = {
     "pickle": (lambda: npz_bytes(x=np.array([Attack()], dtype=object)), "never loads"),
     "text inside": (lambda: zip_bytes(("x.npy", b"hello")), "is not an array"),
     "header cut": (lambda: zip_bytes(("x.npy", npy_header("(3,)")[:20])), "`x` cannot be read"),
-    "header is code": (lambda: zip_bytes(("x.npy", npy_header("__import__('os').getcwd()"))),
-                       "`x` cannot be read"),
+    "header is code": (
+        lambda: zip_bytes(("x.npy", npy_header("__import__('os').getcwd()"))),
+        "`x` cannot be read",
+    ),
     "data cut": (lambda: zip_bytes(("x.npy", npy_header("(300,)") + b"\0" * 20)), "`x` cannot"),
     "shape of 2^62": (lambda: zip_bytes(("x.npy", npy_header(f"({2**62},)"))), "a.npz: "),
     "negative shape": (lambda: zip_bytes(("x.npy", npy_header("(-1,)"))), "`x` cannot be read"),

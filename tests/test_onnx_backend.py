@@ -37,8 +37,11 @@ from dlspec.layers import find
 from dlspec.pipeline import compile_file, compile_text
 
 ROOT = Path(__file__).parent.parent
-SPECS = sorted(path for path in (ROOT / "specs").glob("*.dlnet")
-               if (made := compile_file(path)).program and made.program.models)
+SPECS = sorted(
+    path
+    for path in (ROOT / "specs").glob("*.dlnet")
+    if (made := compile_file(path)).program and made.program.models
+)
 
 
 def layer(kind: str, **arguments: Any) -> Layer:
@@ -48,8 +51,9 @@ def layer(kind: str, **arguments: Any) -> Layer:
 
 
 def run(model: onnx.ModelProto, **inputs: np.ndarray) -> list[Any]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(),
-                                           providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     return list(session.run(None, inputs))
 
 
@@ -73,8 +77,9 @@ def network() -> Program:
     x = sketch.layer("dropout1", layer("Dropout"), x)
     x = sketch.layer("dense1", layer("Dense", units=5), x)
     x = sketch.layer("softmax1", layer("Softmax"), x)
-    return program(first, sketch.graph(output=x, documentation="A small network."),
-                   documentation="All of it.")
+    return program(
+        first, sketch.graph(output=x, documentation="A small network."), documentation="All of it."
+    )
 
 
 class Oracle(nn.Module):
@@ -89,8 +94,9 @@ class Oracle(nn.Module):
 
     @staticmethod
     def block() -> nn.ModuleDict:
-        return nn.ModuleDict({"conv1": nn.Conv2d(4, 4, 3, padding=1),
-                              "batch_norm1": nn.BatchNorm2d(4)})
+        return nn.ModuleDict(
+            {"conv1": nn.Conv2d(4, 4, 3, padding=1), "batch_norm1": nn.BatchNorm2d(4)}
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv1(x)
@@ -125,12 +131,26 @@ def test_it_computes_what_pytorch_computes_at_every_batch(opset: int) -> None:
 def test_names_are_those_of_the_spec() -> None:
     graph = build(network(), "Net").graph
     assert [node.name for node in graph.node] == [
-        "conv1", "block1.conv1", "block1.batch_norm1", "block1.relu1", "block1.add1",
-        "block2.conv1", "block2.batch_norm1", "block2.relu1", "block2.add1",
-        "block3.conv1", "block3.batch_norm1", "block3.relu1", "block3.add1",
-        "flatten1", "dense1", "softmax1"]
+        "conv1",
+        "block1.conv1",
+        "block1.batch_norm1",
+        "block1.relu1",
+        "block1.add1",
+        "block2.conv1",
+        "block2.batch_norm1",
+        "block2.relu1",
+        "block2.add1",
+        "block3.conv1",
+        "block3.batch_norm1",
+        "block3.relu1",
+        "block3.add1",
+        "flatten1",
+        "dense1",
+        "softmax1",
+    ]
     assert [(v.name, v.type.tensor_type.shape.dim[0].dim_param) for v in graph.input] == [
-        ("image", "batch")]
+        ("image", "batch")
+    ]
     assert [v.name for v in graph.output] == ["output"]
     typed = {v.name for v in (*graph.value_info, *graph.output)}
     assert typed == {name for node in graph.node for name in node.output}
@@ -159,9 +179,13 @@ def test_documentation_and_card() -> None:
 
 
 def test_the_start_is_that_of_the_layers_and_of_the_seed() -> None:
-    weights = [{t.name: onnx.numpy_helper.to_array(t)
-                for t in build(network(), "Net", seed=seed).graph.initializer}
-               for seed in (0, 0, 1)]
+    weights = [
+        {
+            t.name: onnx.numpy_helper.to_array(t)
+            for t in build(network(), "Net", seed=seed).graph.initializer
+        }
+        for seed in (0, 0, 1)
+    ]
     dense = weights[0]["dense1.weight"]
     assert np.abs(dense).max() <= 1 / 12
     assert np.abs(dense).max() > 0.99 / 12
@@ -227,8 +251,9 @@ def test_what_serves_an_auxiliary_alone_is_left_out() -> None:
 def test_a_learned_tensor_is_repeated_for_every_example() -> None:
     sketch = Sketch("Net", image=tensor(2, 3))
     sketch.types["token"] = tensor(1, 3)
-    sketch.nodes.append(ParameterNode(path="token", inputs=(), outputs=("token",),
-                                      initial="normal(0.02)"))
+    sketch.nodes.append(
+        ParameterNode(path="token", inputs=(), outputs=("token",), initial="normal(0.02)")
+    )
     x = sketch.layer("concat1", layer("Concat"), "token", "image")
     token = np.array([[7, 8, 9]], np.float32)
     model = build(program(sketch.graph(output=x)), "Net", {"token": token})
@@ -251,10 +276,13 @@ class Peculiar(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         return OnnxForm(
-            nodes=(OnnxNode("MatMul", ("x0", "d.swapped"), ("t.product",)),
-                   OnnxNode("Add", ("t.product", "c.offset"))),
+            nodes=(
+                OnnxNode("MatMul", ("x0", "d.swapped"), ("t.product",)),
+                OnnxNode("Add", ("t.product", "c.offset")),
+            ),
             constants={"offset": OnnxConstant((2,), (0.5,))},
-            derived={"swapped": OnnxDerived((("gates", 2, 4), ("gates", 0, 2)), (4, 2))})
+            derived={"swapped": OnnxDerived((("gates", 2, 4), ("gates", 0, 2)), (4, 2))},
+        )
 
 
 def test_constants_derived_weights_and_values_in_between() -> None:
@@ -271,8 +299,11 @@ def test_constants_derived_weights_and_values_in_between() -> None:
 class Inexpressible(Peculiar):
     kind: ClassVar[str] = "Inexpressible"
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]  # type: ignore[override]
-             ) -> OnnxForm | Unsupported:
+    def onnx(
+        self,
+        inputs: tuple[TensorType, ...],
+        outputs: tuple[TensorType, ...],  # type: ignore[override]
+    ) -> OnnxForm | Unsupported:
         return Unsupported("it has no operator for it")
 
 
@@ -311,13 +342,17 @@ def test_weights_over_two_gibibytes_are_refused_before_they_are_made() -> None:
         build(made, "Net")
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"dense1.bias": None}, "lack `dense1.bias`"),
-    ({"dense1.bias": np.zeros(6, np.float32)}, r"`dense1.bias` is \[6\].*\[5\]"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dense1.bias": None}, "lack `dense1.bias`"),
+        ({"dense1.bias": np.zeros(6, np.float32)}, r"`dense1.bias` is \[6\].*\[5\]"),
+    ],
+)
 def test_weights_that_do_not_fit(change: Mapping[str, Any], said: str) -> None:
-    weights = {name: value for name, value in (randomize(Oracle()) | change).items()
-               if value is not None}
+    weights = {
+        name: value for name, value in (randomize(Oracle()) | change).items() if value is not None
+    }
     with pytest.raises(ValueError, match=said):
         build(network(), "Net", weights)
 
@@ -362,8 +397,10 @@ def test_a_file_holds_the_same_model(made: Program) -> None:
 
 def test_text_of_a_spec_stays_text() -> None:
     hostile = '"; import os; os.system("false") #\n{{__import__}} \u202e ../../x'
-    made = program(network().graphs["Block"],
-                   network().graphs["Net"].model_copy(update={"documentation": hostile}))
+    made = program(
+        network().graphs["Block"],
+        network().graphs["Net"].model_copy(update={"documentation": hostile}),
+    )
     model = onnx.load_from_string(serialize(build(made, "Net", metadata={"note": hostile})))
     assert model.graph.doc_string == hostile
     verify(model)
@@ -384,8 +421,9 @@ def test_every_spec_agrees_with_pytorch(path: Path) -> None:
         sizes = {t.name: tuple(t.dims) for t in model.graph.initializer}
         learned = weight_shapes(made, graph) if not graph.auxiliaries else {}
         assert {name: sizes.get(name) for name in learned} == learned
-        session = onnxruntime.InferenceSession(model.SerializeToString(),
-                                               providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
         for batch in (1, 7):
             inputs = [torch.randn(batch, *_fixed(graph, port)) for port in graph.inputs]
             with torch.inference_mode():
@@ -394,8 +432,9 @@ def test_every_spec_agrees_with_pytorch(path: Path) -> None:
             named = {port.name: x.numpy() for port, x in zip(graph.inputs, inputs, strict=True)}
             for port, ours in zip(graph.outputs, session.run(None, named), strict=True):
                 theirs = wanted[port.name].numpy()
-                np.testing.assert_allclose(ours, theirs, rtol=0,
-                                           atol=1e-5 * max(1.0, np.abs(theirs).max()))
+                np.testing.assert_allclose(
+                    ours, theirs, rtol=0, atol=1e-5 * max(1.0, np.abs(theirs).max())
+                )
 
 
 def _fixed(graph: Graph, port: Port) -> list[int]:

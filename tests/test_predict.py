@@ -58,8 +58,10 @@ def compiled(activation: str = "softmax") -> Program:
 
 def weights() -> dict[str, np.ndarray]:
     generator = np.random.default_rng(3)
-    return {"dense1.weight": generator.standard_normal((10, 64), np.float32),
-            "dense1.bias": generator.standard_normal(10, np.float32)}
+    return {
+        "dense1.weight": generator.standard_normal((10, 64), np.float32),
+        "dense1.bias": generator.standard_normal(10, np.float32),
+    }
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -81,8 +83,9 @@ def digit(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-            ) -> Callable[..., tuple[int, str, str]]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Runs `dlspec` with arguments; gives its exit code and what it printed."""
     from dlspec.cli.app import run
 
@@ -98,11 +101,19 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 def expected(image: np.ndarray) -> np.ndarray:
     """The probabilities of the classes by PyTorch, for grey pixels of 0 to 1."""
-    x = F.interpolate(torch.tensor(image, dtype=torch.float32)[None, None], (8, 8),
-                      mode="bilinear", antialias=True, align_corners=False)
+    x = F.interpolate(
+        torch.tensor(image, dtype=torch.float32)[None, None],
+        (8, 8),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
     w = {name: torch.from_numpy(value) for name, value in weights().items()}
-    return F.linear(((x - 0.5) / 0.25).flatten(1), w["dense1.weight"],
-                    w["dense1.bias"]).softmax(1)[0].numpy()
+    return (
+        F.linear(((x - 0.5) / 0.25).flatten(1), w["dense1.weight"], w["dense1.bias"])
+        .softmax(1)[0]
+        .numpy()
+    )
 
 
 # --- predictions ---------------------------------------------------------------
@@ -119,12 +130,14 @@ def test_json_ranks_classes_as_pytorch_does(
     order = np.argsort(-shares)[:4].tolist()
     assert [rank["class"] for rank in prediction["top"]] == order
     assert [rank["description"] for rank in prediction["top"]] == [str(n) for n in order]
-    np.testing.assert_allclose([rank["probability"] for rank in prediction["top"]],
-                               shares[order], atol=1e-5)
+    np.testing.assert_allclose(
+        [rank["probability"] for rank in prediction["top"]], shares[order], atol=1e-5
+    )
 
 
-def test_text_is_a_table(model: Path, digit: Path,
-                         command: Callable[..., tuple[int, str, str]]) -> None:
+def test_text_is_a_table(
+    model: Path, digit: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
     code, out, _ = command("predict", model, digit)
     lines = out.splitlines()
     assert (code, lines[0], len(lines)) == (0, str(digit), 5)
@@ -133,8 +146,7 @@ def test_text_is_a_table(model: Path, digit: Path,
 
 
 def test_scores_get_their_softmax_and_probabilities_no_second(tmp_path: Path) -> None:
-    plain = write(tmp_path / "plain.onnx",
-                  serialize(build(compiled("linear"), "Net", weights())))
+    plain = write(tmp_path / "plain.onnx", serialize(build(compiled("linear"), "Net", weights())))
     final = write(tmp_path / "final.onnx", serialize(build(compiled(), "Net", weights())))
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((5, 1, 8, 8), np.float32))
     results = []
@@ -143,8 +155,9 @@ def test_scores_get_their_softmax_and_probabilities_no_second(tmp_path: Path) ->
         results.append(list(predictor.predict(predictor.reader().examples(tmp_path / "x.npy"), 10)))
     for one, two in zip(*results, strict=True):
         assert [r.number for r in one.top] == [r.number for r in two.top]
-        np.testing.assert_allclose([r.probability for r in one.top],
-                                   [r.probability for r in two.top], atol=1e-6)
+        np.testing.assert_allclose(
+            [r.probability for r in one.top], [r.probability for r in two.top], atol=1e-6
+        )
         assert abs(sum(r.probability for r in one.top) - 1) < 1e-5
 
 
@@ -163,8 +176,10 @@ def flat(units: int, features: int = 3, activation: str | None = None) -> Progra
 def test_regression_prints_numbers_for_rows(
     tmp_path: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
-    w = {"dense1.weight": np.array([[1, 2, 3], [0, 1, 0]], np.float32),
-         "dense1.bias": np.array([0.5, 0], np.float32)}
+    w = {
+        "dense1.weight": np.array([[1, 2, 3], [0, 1, 0]], np.float32),
+        "dense1.bias": np.array([0.5, 0], np.float32),
+    }
     path = write(tmp_path / "flat.onnx", serialize(build(flat(2), "Flat", w)))
     rows = tmp_path / "rows.csv"
     rows.write_text("a,b,c\n1,2,3\n0,-1,0.5\n")
@@ -180,8 +195,9 @@ def test_one_chance_ranks_two_classes(tmp_path: Path) -> None:
     made = flat(1, activation="Sigmoid")
     card = describe(made, "Flat", ["cat", "dog"])
     assert card.outputs[0].meaning == "chances"
-    path = write(tmp_path / "two.onnx", serialize(build(made, "Flat", None, None,
-                                                        to_metadata(card))))
+    path = write(
+        tmp_path / "two.onnx", serialize(build(made, "Flat", None, None, to_metadata(card)))
+    )
     np.save(tmp_path / "x.npy", np.ones(3, np.float32))
     predictor = Predictor(path)
     (prediction,) = predictor.predict(predictor.reader().examples(tmp_path / "x.npy"))
@@ -193,13 +209,16 @@ def test_static_batches_are_filled_up(tmp_path: Path) -> None:
     fixed = write(tmp_path / "f.onnx", serialize(build(compiled(), "Net", weights(), batch=4)))
     free = write(tmp_path / "g.onnx", serialize(build(compiled(), "Net", weights())))
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 1, 8, 8), np.float32))
-    one, two = (list(p.predict(p.reader().examples(tmp_path / "x.npy"), 2))
-                for p in (Predictor(fixed), Predictor(free)))
+    one, two = (
+        list(p.predict(p.reader().examples(tmp_path / "x.npy"), 2))
+        for p in (Predictor(fixed), Predictor(free))
+    )
     assert len(one) == 6
     for a, b in zip(one, two, strict=True):
         assert [r.number for r in a.top] == [r.number for r in b.top]
-        np.testing.assert_allclose([r.probability for r in a.top],
-                                   [r.probability for r in b.top], rtol=1e-5)
+        np.testing.assert_allclose(
+            [r.probability for r in a.top], [r.probability for r in b.top], rtol=1e-5
+        )
 
 
 def test_a_folder_in_order_and_a_bad_image_that_costs_no_other(
@@ -221,17 +240,23 @@ def test_a_folder_in_order_and_a_bad_image_that_costs_no_other(
 
 
 def test_standard_input(model: Path, digit: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "dlspec", "predict", str(model), "-"],
-                          input=digit.read_bytes(), capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "dlspec", "predict", str(model), "-"],
+        input=digit.read_bytes(),
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"<stdin>")
 
 
 def test_torch_and_onnx_are_not_needed(model: Path, digit: Path) -> None:
-    code = ("import sys\n"
-            "sys.modules['torch'] = sys.modules['onnx'] = None\n"
-            f"sys.argv = ['dlspec', 'predict', {str(model)!r}, {str(digit)!r}]\n"
-            "from dlspec.cli import main; main()\n")
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['onnx'] = None\n"
+        f"sys.argv = ['dlspec', 'predict', {str(model)!r}, {str(digit)!r}]\n"
+        "from dlspec.cli import main; main()\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "probability" in done.stdout
@@ -249,16 +274,20 @@ def test_softmax_and_sigmoid_do_not_overflow() -> None:
 @pytest.mark.parametrize("size", [(28, 28), (5, 60), (1, 1), (64, 64)])
 def test_resize_is_that_of_training(height: int, width: int, size: tuple[int, int]) -> None:
     image = np.random.default_rng(height).random((3, height, width), np.float32)
-    wanted = F.interpolate(torch.from_numpy(image)[None], size, mode="bilinear", antialias=True,
-                           align_corners=False)[0].numpy()
+    wanted = F.interpolate(
+        torch.from_numpy(image)[None], size, mode="bilinear", antialias=True, align_corners=False
+    )[0].numpy()
     np.testing.assert_allclose(resize(image, *size), wanted, atol=2e-6)
 
 
 def test_preparation_is_that_of_training() -> None:
     from dlspec.data.preparing import prepare as prepared_for_training
 
-    steps = (Resize(size=(12, 17)), CenterCrop(size=(8, 11)),
-             Normalize(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)))
+    steps = (
+        Resize(size=(12, 17)),
+        CenterCrop(size=(8, 11)),
+        Normalize(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)),
+    )
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 20, 31), np.uint8)
     _, evaluation = prepared_for_training(DataPlan(name="D", source=Digits(), transform=steps))
     wanted = evaluation({"image": torch.from_numpy(images)})["image"].numpy()
@@ -273,8 +302,9 @@ def test_image_folders_are_resized_as_training_reads_them(tmp_path: Path, grey: 
     pixels = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
     steps = (Resize(size=19), CenterCrop(size=(10, 13)), Normalize(mean=0.5, std=0.5))
-    wanted = read_for_training(tmp_path / "x.png", grey,
-                               (("resize", 19, 19), ("center_crop", 10, 13)))
+    wanted = read_for_training(
+        tmp_path / "x.png", grey, (("resize", 19, 19), ("center_crop", 10, 13))
+    )
     image = read_image(tmp_path / "x.png", "x.png", 1 if grey else 3)
     ours = prepare(image, Preparation(transform=steps, eight_bit=True))
     np.testing.assert_allclose(ours, (wanted / 255 - 0.5) / 0.5, atol=1e-6)
@@ -319,25 +349,41 @@ def test_photographs_are_turned_upright(orientation: int) -> None:
     pixels = np.arange(0, 240, 40, np.uint8).reshape(2, 3)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    upright = {1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
-               5: pixels.T, 6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].T, 8: np.rot90(pixels)}
+    upright = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.T,
+        6: np.rot90(pixels, -1),
+        7: pixels[::-1, ::-1].T,
+        8: np.rot90(pixels),
+    }
     content = encoded(Image.fromarray(pixels), exif=exif)
     np.testing.assert_array_equal(read_image(content, "x", 1)[0], upright[orientation])
 
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that says it is this large, and holds nothing."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I",
-                                                                        zlib.crc32(kind + data))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0,
-                                                              0, 0))
-            + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_damaged_images_are_problems_whatever_is_damaged() -> None:
-    whole = {format: encoded(Image.effect_noise((40, 40), 50), format)
-             for format in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")}
+    whole = {
+        format: encoded(Image.effect_noise((40, 40), 50), format)
+        for format in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+    }
     generator = np.random.default_rng(0)
     for content in whole.values():
         for _ in range(25):
@@ -362,24 +408,36 @@ def bad_inputs(folder: Path, digit: bytes) -> list[tuple[str, int, str]]:
     np.save(folder / "text.npy", np.array([["a"]]))
     np.save(folder / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
     files = {
-        "cut.png": digit[:150], "text.png": b"hello", "nothing.png": b"",
-        "bomb.png": png_header(100_000, 100_000), "large.png": png_header(10_000, 10_000),
-        "cut.npy": (folder / "shape.npy").read_bytes()[:100], "junk.npy": b"\x93NUMPYjunk",
+        "cut.png": digit[:150],
+        "text.png": b"hello",
+        "nothing.png": b"",
+        "bomb.png": png_header(100_000, 100_000),
+        "large.png": png_header(10_000, 10_000),
+        "cut.npy": (folder / "shape.npy").read_bytes()[:100],
+        "junk.npy": b"\x93NUMPYjunk",
         "rows.csv": b"1,2,3\n",
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
     os.mkfifo(folder / "pipe.png")
     return [
-        ("missing.png", 3, "No such file"), ("nul\0.png", 3, "cannot be read"),
-        ("empty", 1, "no images"), ("pipe.png", 3, "not a file"),
-        ("cut.png", 1, "cut short or damaged"), ("text.png", 1, "not an image"),
-        ("nothing.png", 1, "not an image"), ("bomb.png", 1, "89 million"),
-        ("large.png", 1, "89 million"), ("shape.npy", 1, "is [3, 3]"),
-        ("channels.npy", 1, "is [2, 8, 8]"), ("nan.npy", 1, "not finite"),
+        ("missing.png", 3, "No such file"),
+        ("nul\0.png", 3, "cannot be read"),
+        ("empty", 1, "no images"),
+        ("pipe.png", 3, "not a file"),
+        ("cut.png", 1, "cut short or damaged"),
+        ("text.png", 1, "not an image"),
+        ("nothing.png", 1, "not an image"),
+        ("bomb.png", 1, "89 million"),
+        ("large.png", 1, "89 million"),
+        ("shape.npy", 1, "is [3, 3]"),
+        ("channels.npy", 1, "is [2, 8, 8]"),
+        ("nan.npy", 1, "not finite"),
         ("text.npy", 1, "not a `.npy` file of numbers"),
-        ("object.npy", 1, "not a `.npy` file of numbers"), ("cut.npy", 1, "damaged"),
-        ("junk.npy", 1, "damaged"), ("rows.csv", 1, "flat"),
+        ("object.npy", 1, "not a `.npy` file of numbers"),
+        ("cut.npy", 1, "damaged"),
+        ("junk.npy", 1, "damaged"),
+        ("rows.csv", 1, "flat"),
     ]
 
 
@@ -396,13 +454,22 @@ def test_inputs_that_cannot_be_used_cost_a_line(
         assert len([line for line in err.splitlines() if not line.startswith("help:")]) == 1
 
 
-@pytest.mark.parametrize(("rows", "said"), [
-    ("", "no rows"), ("a,b,c\n", "no rows"), ("1,2\n", "row 1 has 2 numbers"),
-    ("1,2,3\n1,x,3\n", "row 2 holds something that is no number"), ("1,2,inf\n", "not finite"),
-    ("1,2,nan\n", "not finite"), ("1,2,1e300\n", "not finite"), ("\xff\xfe", "UTF-8"),
-])
-def test_rows_that_cannot_be_used(tmp_path: Path, rows: str, said: str,
-                                  command: Callable[..., tuple[int, str, str]]) -> None:
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "no rows"),
+        ("a,b,c\n", "no rows"),
+        ("1,2\n", "row 1 has 2 numbers"),
+        ("1,2,3\n1,x,3\n", "row 2 holds something that is no number"),
+        ("1,2,inf\n", "not finite"),
+        ("1,2,nan\n", "not finite"),
+        ("1,2,1e300\n", "not finite"),
+        ("\xff\xfe", "UTF-8"),
+    ],
+)
+def test_rows_that_cannot_be_used(
+    tmp_path: Path, rows: str, said: str, command: Callable[..., tuple[int, str, str]]
+) -> None:
     path = write(tmp_path / "flat.onnx", serialize(build(flat(2), "Flat")))
     (tmp_path / "rows.csv").write_bytes(rows.encode("latin-1"))
     code, _, err = command("predict", path, tmp_path / "rows.csv")
@@ -438,8 +505,14 @@ def test_models_that_are_none(
     os.mkfifo(tmp_path / "pipe.onnx")
     (tmp_path / "text.onnx").write_text("no model at all")
     (tmp_path / "empty.onnx").write_bytes(b"")
-    for name, wanted in (("missing.onnx", 3), ("pipe.onnx", 3), (".", 3), ("text.onnx", 1),
-                         ("empty.onnx", 1), ("digit.png", 1)):
+    for name, wanted in (
+        ("missing.onnx", 3),
+        ("pipe.onnx", 3),
+        (".", 3),
+        ("text.onnx", 1),
+        ("empty.onnx", 1),
+        ("digit.png", 1),
+    ):
         code, _, err = command("predict", tmp_path / name, digit)
         assert (name, code, err.count("\n")) == (name, wanted, 1)
 
@@ -465,9 +538,12 @@ def foreign(**attributes: Any) -> onnx.ModelProto:
     """A model that dlspec did not make: x [batch, 4] times a matrix, as scores."""
     matrix = numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(4, 3), "w")
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"], **attributes)], "g",
+        [helper.make_node("MatMul", ["x", "w"], ["y"], **attributes)],
+        "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])], [matrix])
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [matrix],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
 
 
@@ -483,8 +559,9 @@ def test_a_foreign_model_gives_its_numbers_and_ranks_where_asked(
     (prediction,) = json.loads(out)["predictions"]
     assert prediction["top"][0]["class"] == 2
     assert prediction["top"][0]["description"] is None
-    assert abs(prediction["top"][0]["probability"]
-               - np.exp(0.2) / np.exp([0, 0.1, 0.2]).sum()) < 1e-6
+    assert (
+        abs(prediction["top"][0]["probability"] - np.exp(0.2) / np.exp([0, 0.1, 0.2]).sum()) < 1e-6
+    )
 
 
 def test_a_file_that_another_tool_wrote_anew_is_tried_and_keeps_its_card(
@@ -511,10 +588,20 @@ def test_what_ends_the_process_that_tries_a_model_is_a_problem(
         Predictor(path)
 
 
-@pytest.mark.parametrize("location", [
-    "../secret.bin", "/etc/passwd", "sub/w.bin", "missing.bin", "link.bin", "..", "", "a\0b",
-    "..\\secret.bin",
-])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "../secret.bin",
+        "/etc/passwd",
+        "sub/w.bin",
+        "missing.bin",
+        "link.bin",
+        "..",
+        "",
+        "a\0b",
+        "..\\secret.bin",
+    ],
+)
 def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -> None:
     folder = tmp_path / "folder"
     (folder / "sub").mkdir(parents=True)
@@ -552,8 +639,7 @@ def test_weights_are_looked_for_wherever_a_model_can_hold_them() -> None:
     outward(value, "in_an_attribute")
     constant = helper.make_node("Constant", [], ["k"], value=value)
     hidden.graph.node.extend([node, constant])
-    function = helper.make_function("d", "f", [], ["k"], [constant],
-                                    [helper.make_opsetid("", 22)])
+    function = helper.make_function("d", "f", [], ["k"], [constant], [helper.make_opsetid("", 22)])
     outward(function.node[0].attribute[0].t, "in_a_function")
     hidden.functions.append(function)
     found = external_files(memoryview(hidden.SerializeToString()))

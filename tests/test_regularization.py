@@ -32,11 +32,14 @@ def applied(layer: Layer, x: torch.Tensor, *, training: bool) -> torch.Tensor:
     return run_torch(form, module, [x])[0]
 
 
-@pytest.mark.parametrize(("kind", "unit"), [
-    ("Dropout", (BATCH, *SHAPE)),            # every element on its own
-    ("SpatialDropout", (BATCH, SHAPE[0])),   # channels as a whole
-    ("DropPath", (BATCH,)),                  # examples as a whole
-])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        ("Dropout", (BATCH, *SHAPE)),  # every element on its own
+        ("SpatialDropout", (BATCH, SHAPE[0])),  # channels as a whole
+        ("DropPath", (BATCH,)),  # examples as a whole
+    ],
+)
 def test_dropping_zeroes_whole_units_and_scales_the_rest(kind: str, unit: tuple[int, ...]) -> None:
     x = torch.rand(BATCH, *SHAPE) + 0.5
     dropped = applied(stage(kind, rate=0.25), x, training=True)
@@ -49,10 +52,15 @@ def test_dropping_zeroes_whole_units_and_scales_the_rest(kind: str, unit: tuple[
     assert abs(share - 0.25) < 4 * spread
 
 
-@pytest.mark.parametrize(("kind", "arguments"), [
-    ("Dropout", {"rate": 0.25}), ("SpatialDropout", {"rate": 0.25}), ("DropPath", {"rate": 0.25}),
-    ("GaussianNoise", {"stddev": 0.5}),
-])
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Dropout", {"rate": 0.25}),
+        ("SpatialDropout", {"rate": 0.25}),
+        ("DropPath", {"rate": 0.25}),
+        ("GaussianNoise", {"stddev": 0.5}),
+    ],
+)
 def test_nothing_happens_at_inference(kind: str, arguments: dict[str, float]) -> None:
     x = torch.rand(BATCH, *SHAPE)
     assert torch.equal(applied(stage(kind, **arguments), x, training=False), x)

@@ -10,7 +10,7 @@ from dlspec.pipeline import compile_text
 torch = pytest.importorskip("torch")
 
 SPECS = {
-    "lenet": "use LeNet from \"std:lenet\"\nmodel M {\n  input x: float[1, 28, 28]\n  LeNet\n}",
+    "lenet": 'use LeNet from "std:lenet"\nmodel M {\n  input x: float[1, 28, 28]\n  LeNet\n}',
     "padded": """model M {
   input x: float[3, 17, 23]
   Conv(8, 3, activation=relu) -> MaxPool(3, stride=2, padding=1)
@@ -56,11 +56,15 @@ def test_max_pooling_before_its_activation(name: str) -> None:
         assert torch.equal(gradient, gradients2[key]), key
 
 
-@pytest.mark.parametrize("lines", [
-    "Conv(8, 3) -> ReLU -> AvgPool(2)",  # an average is no maximum
-    "Conv(8, 3) -> GELU -> MaxPool(2)",  # falls below 0 before it rises
-    "Conv(8, 3) -> ReLU as tap -> MaxPool(2)\n  (tap -> MaxPool(2), it) -> Concat",  # read twice
-])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Conv(8, 3) -> ReLU -> AvgPool(2)",  # an average is no maximum
+        "Conv(8, 3) -> GELU -> MaxPool(2)",  # falls below 0 before it rises
+        # read twice
+        "Conv(8, 3) -> ReLU as tap -> MaxPool(2)\n  (tap -> MaxPool(2), it) -> Concat",
+    ],
+)
 def test_what_is_not_rewritten(lines: str) -> None:
     program = compile_text(f"model M {{\n  input x: float[3, 16, 16]\n  {lines}\n}}").checked()
     assert rewrite(program) == (program, ())

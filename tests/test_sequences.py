@@ -43,14 +43,16 @@ def test_the_character_lstm_has_its_published_figures() -> None:
 def test_two_directions_in_two_layers(kind: str) -> None:
     module = getattr(torch.nn, kind)(7, 5, 2, bidirectional=True)
     program, graph = compiled(
-        f"model M {{\n  input x: float[9, 7]\n  {kind}(5, layers=2, bidirectional=true)\n}}\n")
+        f"model M {{\n  input x: float[9, 7]\n  {kind}(5, layers=2, bidirectional=true)\n}}\n"
+    )
     assert totals(program, graph).parameters == sum(p.numel() for p in module.parameters())
     assert graph.types[graph.outputs[0].value] == tensor(9, 10)
 
 
 def test_return_is_written_as_in_a_spec_in_the_json_form_too(tmp_path: Path) -> None:
     program, graph = compiled(
-        "model M {\n  input x: float[9, 7]\n  LSTM(5, return=last, bidirectional=true)\n}\n")
+        "model M {\n  input x: float[9, 7]\n  LSTM(5, return=last, bidirectional=true)\n}\n"
+    )
     node = graph.nodes[0]
     assert isinstance(node, LayerNode)
     dumped = node.layer.model_dump(mode="json")
@@ -63,7 +65,8 @@ def test_return_is_written_as_in_a_spec_in_the_json_form_too(tmp_path: Path) -> 
 
 def test_multihead_attention_counts_projections_scores_and_sums() -> None:
     program, graph = compiled(
-        "model M {\n  input x: float[20, 48]\n  Attention(6, causal=true)\n}\n")
+        "model M {\n  input x: float[20, 48]\n  Attention(6, causal=true)\n}\n"
+    )
     cost = totals(program, graph)
     assert cost.parameters == 4 * 48 * 48 + 4 * 48
     assert cost.macs == 4 * 20 * 48 * 48 + 2 * 20 * 20 * 48
@@ -86,18 +89,25 @@ def test_a_causal_position_does_not_see_what_comes_later(fed: int) -> None:
     assert (before[:, 4:] - after[:, 4:]).abs().amin(-1).min() > 1e-6
 
 
-@pytest.mark.parametrize(("line", "code", "part"), [
-    ("LSTM(5, dropout=0.2)", "E0303", "there is only one"),
-    ("Flatten -> GRU(5)", "E0401", "`GRU` needs [length, features]; this is [960]"),
-    ("Attention(7)", "E0404", "cannot share 48 features among 7 heads"),
-    ("(it, it) -> Attention(6)", "E0407", "(query, key, value)"),
-    ("(it, it[0..3], it) -> Attention(6)", "E0402", "[3, 48] and [20, 48]"),
-    ("(it, it[0..3], it[0..3]) -> Attention(6, causal=true)", "E0402", "as many keys as queries"),
-    ("OneHot(5)", "E0406", "`OneHot` works on whole numbers; this is float[20, 48]"),
-    ("PositionEmbedding(10)", "E0402", "has 10 positions; the sequence has 20"),
-    ("RNN(5, activation=gelu)", "E0303", "must be `tanh` or `relu`"),
-    ("LSTM(5, return=first)", "E0303", "must be `sequence` or `last`"),
-])
+@pytest.mark.parametrize(
+    ("line", "code", "part"),
+    [
+        ("LSTM(5, dropout=0.2)", "E0303", "there is only one"),
+        ("Flatten -> GRU(5)", "E0401", "`GRU` needs [length, features]; this is [960]"),
+        ("Attention(7)", "E0404", "cannot share 48 features among 7 heads"),
+        ("(it, it) -> Attention(6)", "E0407", "(query, key, value)"),
+        ("(it, it[0..3], it) -> Attention(6)", "E0402", "[3, 48] and [20, 48]"),
+        (
+            "(it, it[0..3], it[0..3]) -> Attention(6, causal=true)",
+            "E0402",
+            "as many keys as queries",
+        ),
+        ("OneHot(5)", "E0406", "`OneHot` works on whole numbers; this is float[20, 48]"),
+        ("PositionEmbedding(10)", "E0402", "has 10 positions; the sequence has 20"),
+        ("RNN(5, activation=gelu)", "E0303", "must be `tanh` or `relu`"),
+        ("LSTM(5, return=first)", "E0303", "must be `sequence` or `last`"),
+    ],
+)
 def test_what_a_misfit_is_told(line: str, code: str, part: str) -> None:
     text = f"model M {{\n  input x: float[20, 48]\n  {line}\n}}\n"
     errors = [d for d in pipeline.compile_text(text).diagnostics if d.severity == "error"]

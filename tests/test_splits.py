@@ -26,13 +26,17 @@ def splitmix(value: int) -> int:
 @given(count=st.integers(0, 300), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=50, deadline=None)
 def test_the_order_is_that_of_plain_integers(count: int, seed: int):
-    keys = [(splitmix((splitmix(seed) + i * 0x9E3779B97F4A7C15) % 2**64), i - 1)
-            for i in range(1, count + 1)]
+    keys = [
+        (splitmix((splitmix(seed) + i * 0x9E3779B97F4A7C15) % 2**64), i - 1)
+        for i in range(1, count + 1)
+    ]
     assert permutation(count, seed).tolist() == [i for _, i in sorted(keys)]
 
 
 @given(
-    count=st.integers(1, 500), validation=st.floats(0, 0.99), test=st.floats(0, 0.99),
+    count=st.integers(1, 500),
+    validation=st.floats(0, 0.99),
+    test=st.floats(0, 0.99),
     seed=st.integers(0, 2**63 - 1),
 )
 @settings(max_examples=200, deadline=None)
@@ -65,8 +69,10 @@ def test_the_test_split_does_not_depend_on_the_validation_share():
     assert (split_indices(100, 0.1, 0.2, 7)[2] == split_indices(100, 0.4, 0.2, 7)[2]).all()
 
 
-@pytest.mark.parametrize(("count", "share", "expected"), [
-    (10, 0.15, 2), (50, 0.29, 15), (10, 0.14, 1), (3, 0.1, 1), (1000, 0.1, 100), (7, 0.5, 4)])
+@pytest.mark.parametrize(
+    ("count", "share", "expected"),
+    [(10, 0.15, 2), (50, 0.29, 15), (10, 0.14, 1), (3, 0.1, 1), (1000, 0.1, 100), (7, 0.5, 4)],
+)
 def test_shares_are_rounded_half_up_and_never_to_nothing(count, share, expected):
     assert len(split_indices(count, 0.0, share, 0)[2]) == expected
 

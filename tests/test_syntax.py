@@ -144,9 +144,20 @@ def test_precedence(text: str, shown: str) -> None:
 
 
 NUMBERS = {
-    "0": 0, "28": 28, "1_000": 1000, "0.5": 0.5, "1e-3": 0.001, "2.5E+2": 250.0, "10%": 0.1,
-    "97%": 0.97, "12.5%": 0.125, "0.1%": 0.001, "1_0.2_5": 10.25, "999999999999999999": 10**18 - 1,
-    "0.30000000000000004": 0.30000000000000004, "1e20": 1e20,
+    "0": 0,
+    "28": 28,
+    "1_000": 1000,
+    "0.5": 0.5,
+    "1e-3": 0.001,
+    "2.5E+2": 250.0,
+    "10%": 0.1,
+    "97%": 0.97,
+    "12.5%": 0.125,
+    "0.1%": 0.001,
+    "1_0.2_5": 10.25,
+    "999999999999999999": 10**18 - 1,
+    "0.30000000000000004": 0.30000000000000004,
+    "1e20": 1e20,
 }
 
 
@@ -159,10 +170,18 @@ def test_numbers_are_what_is_written(text: str, number: float) -> None:
     assert node.percent is text.endswith("%")
 
 
-@pytest.mark.parametrize(("text", "string"), [
-    (r'"a\"b"', 'a"b'), (r'"\\n"', "\\n"), (r'"\n\t"', "\n\t"), (r'"\u00e4\u0041"', "äA"),
-    ('"# no comment"', "# no comment"), ('"日本 ({["', "日本 ({["), ('""', ""),
-])
+@pytest.mark.parametrize(
+    ("text", "string"),
+    [
+        (r'"a\"b"', 'a"b'),
+        (r'"\\n"', "\\n"),
+        (r'"\n\t"', "\n\t"),
+        (r'"\u00e4\u0041"', "äA"),
+        ('"# no comment"', "# no comment"),
+        ('"日本 ({["', "日本 ({["),
+        ('""', ""),
+    ],
+)
 def test_strings_are_what_is_written(text: str, string: str) -> None:
     node = value(text)
     assert isinstance(node, tree.String)
@@ -225,9 +244,10 @@ def test_declarations() -> None:
     assert use.path.value == "blocks.dlnet"
     assert isinstance(part, tree.NetworkDeclaration)
     assert not part.is_model
-    assert [(p.name.id, p.default and show(p.default), p.search and show(p.search))
-            for p in part.parameters] == [
-        ("channels", None, None), ("stride", "1", "(1 .. 3)"), ("kinds", "[1 2]", None)]
+    assert [
+        (p.name.id, p.default and show(p.default), p.search and show(p.search))
+        for p in part.parameters
+    ] == [("channels", None, None), ("stride", "1", "(1 .. 3)"), ("kinds", "[1 2]", None)]
     assert isinstance(net, tree.NetworkDeclaration)
     assert net.is_model
     assert isinstance(train, tree.TrainDeclaration)
@@ -245,14 +265,17 @@ def test_documentation() -> None:
     assert digits.documentation == ""  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("text", "module", "declaration"), [
-    ("# a\nlet x = 1", "", "a"),
-    ("# a\n\nlet x = 1", "a", ""),
-    ("\n\n#a\r\n#\r\n#  b\r\n\r\n# c\r\nlet x = 1", "a\n\n b", "c"),
-    ("let y = 2 # no\nlet x = 1", "", ""),
-    ("let y = 2\n  # yes\nlet x = 1", "", "yes"),
-    ("# only", "only", None),
-])
+@pytest.mark.parametrize(
+    ("text", "module", "declaration"),
+    [
+        ("# a\nlet x = 1", "", "a"),
+        ("# a\n\nlet x = 1", "a", ""),
+        ("\n\n#a\r\n#\r\n#  b\r\n\r\n# c\r\nlet x = 1", "a\n\n b", "c"),
+        ("let y = 2 # no\nlet x = 1", "", ""),
+        ("let y = 2\n  # yes\nlet x = 1", "", "yes"),
+        ("# only", "only", None),
+    ],
+)
 def test_what_a_comment_documents(text: str, module: str, declaration: str | None) -> None:
     parsed = good(text)
     assert parsed.documentation == module
@@ -309,9 +332,11 @@ def test_the_span_of_a_pipeline_includes_its_parentheses() -> None:
 
 
 def test_the_reserved_words_are_those_of_the_language() -> None:
-    words = ("use from let block model data train on input output auxiliary layer parameter "
-             "require as step updates every minimize repeat for in if else and or not true false "
-             "none it")
+    words = (
+        "use from let block model data train on input output auxiliary layer parameter "
+        "require as step updates every minimize repeat for in if else and or not true false "
+        "none it"
+    )
     literals = {text for text in automaton.tables().literals if text.isalpha()}
     assert literals == set(words.split())
 
@@ -341,8 +366,9 @@ def test_the_grammar_is_free_of_conflicts(caplog: pytest.LogCaptureFixture) -> N
     """Lark mends a shift/reduce conflict silently and only logs it."""
     lark.logger.setLevel("DEBUG")
     try:
-        lark.Lark(automaton.read_grammar(), parser="lalr", lexer="basic", start="module",
-                  debug=True)
+        lark.Lark(
+            automaton.read_grammar(), parser="lalr", lexer="basic", start="module", debug=True
+        )
     finally:
         lark.logger.setLevel("CRITICAL")
     assert "onflict" not in caplog.text
@@ -360,4 +386,4 @@ def test_tokens_say_where_they_stand() -> None:
     source = decode("test", EVERYTHING.encode(), report)
     assert source is not None
     for token in read(source.text, Mistakes(source, report))[:-1]:
-        assert source.text[token.start:token.end] == token.text
+        assert source.text[token.start : token.end] == token.text

@@ -22,9 +22,32 @@ from dlspec.syntax.lexer import Token, read
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.tables import START
 
-PIECES = [*automaton.tables().literals,
-          "\n", "\n", "\n", " ", "a", "b", "Conv", "Model", "3", "0.5",
-          "10%", '"s"', "?n", "# c\n", '"', "'", "\\", ";", "é", "\x00", "\r\n", "1.", "=>"]
+PIECES = [
+    *automaton.tables().literals,
+    "\n",
+    "\n",
+    "\n",
+    " ",
+    "a",
+    "b",
+    "Conv",
+    "Model",
+    "3",
+    "0.5",
+    "10%",
+    '"s"',
+    "?n",
+    "# c\n",
+    '"',
+    "'",
+    "\\",
+    ";",
+    "é",
+    "\x00",
+    "\r\n",
+    "1.",
+    "=>",
+]
 WORDS = re.findall(r'"(?:[^"\\\n]|\\.)*"|[A-Za-z_0-9]+|[^\sA-Za-z_0-9]|\s+', EVERYTHING)
 
 
@@ -68,19 +91,27 @@ def test_any_pieces_of_the_language(pieces: list[str], spaced: bool) -> None:
     check(f"model A {{\n{text}\n}}")
 
 
-@pytest.mark.parametrize("lines", [
-    "] f( step s updates A  else  { =",
-    "in\n for i in [\n + as ) } ,",
-    "[\n for i in  not\n f( , = ( - }",
-    "x = if b {\n X\n } Conv(width, 1)\n C",
-    "for (i n) of range(3) { i -> Dense(3) x }",
-])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "] f( step s updates A  else  { =",
+        "in\n for i in [\n + as ) } ,",
+        "[\n for i in  not\n f( , = ( - }",
+        "x = if b {\n X\n } Conv(width, 1)\n C",
+        "for (i n) of range(3) { i -> Dense(3) x }",
+    ],
+)
 def test_texts_that_once_hung(lines: str) -> None:
     assert not check(f"model A {{\n{lines}\n}}")
 
 
-@given(st.lists(st.tuples(st.integers(0, len(WORDS) - 1), st.sampled_from([*PIECES, ""]),
-                          st.booleans()), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(WORDS) - 1), st.sampled_from([*PIECES, ""]), st.booleans()),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_any_edits_of_a_spec(edits: list[tuple[int, str, bool]]) -> None:
     words = list(WORDS)
     for place, piece, instead in edits:
@@ -110,10 +141,46 @@ def lark_accepts(tokens: list[Token]) -> bool:
     return True
 
 
-@given(st.lists(st.sampled_from(
-    ["a", "B", "3", "->", "+", "-", "(", ")", "[", "]", ",", "=", "\n", "{", "}", "if ", " else ",
-     "a = ", "repeat 2 ", "for i in ", " in ", " as ", "not ", ".", "..", "input x: ", "output y",
-     "step s updates A ", "require ", "f(", "x="]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                "B",
+                "3",
+                "->",
+                "+",
+                "-",
+                "(",
+                ")",
+                "[",
+                "]",
+                ",",
+                "=",
+                "\n",
+                "{",
+                "}",
+                "if ",
+                " else ",
+                "a = ",
+                "repeat 2 ",
+                "for i in ",
+                " in ",
+                " as ",
+                "not ",
+                ".",
+                "..",
+                "input x: ",
+                "output y",
+                "step s updates A ",
+                "require ",
+                "f(",
+                "x=",
+            ]
+        ),
+        max_size=12,
+    )
+)
 def test_lark_accepts_what_the_driver_accepts(pieces: list[str]) -> None:
     text = "model A {\n" + " ".join(pieces) + "\n}"
     report = Report()
@@ -200,8 +267,16 @@ def test_time_grows_with_the_length_alone(long: Callable[[int], str]) -> None:
 
 
 def test_the_patterns_of_the_grammar_are_linear() -> None:
-    starts = {"NAME": "a", "TYPE_NAME": "A", "SYMBOL": "?a", "NUMBER": "1", "STRING": '"',
-              "COMMENT": "#", "BLANK": " ", "NEWLINE": "\r"}
+    starts = {
+        "NAME": "a",
+        "TYPE_NAME": "A",
+        "SYMBOL": "?a",
+        "NUMBER": "1",
+        "STRING": '"',
+        "COMMENT": "#",
+        "BLANK": " ",
+        "NEWLINE": "\r",
+    }
     assert starts.keys() == automaton.tables().terminals.keys()
     for name, start in starts.items():
         pattern = re.compile(automaton.tables().terminals[name])

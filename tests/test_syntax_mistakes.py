@@ -107,7 +107,7 @@ OF_DECLARATIONS = [
     ("let x == 3", "E0101", "==", "`=`", ["Let x"]),
     ("let x", "E0101", "", "expected `=`, found the end of the file", ["Error x"]),
     ("let x = 3 4", "E0101", "4", "expected `->` or the end of the line", ["Error x"]),
-    ("use A form \"x\"\nlet y = 1", "E0101", "form", "`from`", ["Error A", "Error form", "Let y"]),
+    ('use A form "x"\nlet y = 1', "E0101", "form", "`from`", ["Error A", "Error form", "Let y"]),
     ("use A from x", "E0101", "x", "a string", ["Error A"]),
     ("import torch\nx = 3\n\nlet y = 1", "E0101", "import", "`use Name from", ["Error", "Let y"]),
     ("class Net:\n  pass", "E0101", "class", "`model Name(parameters)", ["Error"]),
@@ -136,8 +136,9 @@ def declared(declaration: tree.Declaration) -> str:
 
 
 @pytest.mark.parametrize(("text", "code", "place", "words", "kept"), OF_DECLARATIONS)
-def test_a_mistake_in_a_declaration(text: str, code: str, place: str, words: str,
-                                    kept: list[str]) -> None:
+def test_a_mistake_in_a_declaration(
+    text: str, code: str, place: str, words: str, kept: list[str]
+) -> None:
     module, (only,) = parsed(text)
     assert (only.code, only.span.text) == (code, place)
     assert words in only.message + " " + (only.help or "")
@@ -161,10 +162,21 @@ data Digits {
 train lenet on Digits { loss: mse }
 """)
     assert [(d.code, d.span.line, d.span.text) for d in diagnostics] == [
-        ("E0101", 1, "="), ("E0108", 2, "lenet"), ("E0101", 3, "float"), ("E0101", 4, "5"),
-        ("E0101", 5, ">"), ("E0101", 5, "1"), ("E0101", 5, "b"), ("E0101", 6, "of"),
-        ("E0102", 6, "("), ("E0106", 7, "output"), ("E0101", 10, "=="), ("E0105", 10, "\\y"),
-        ("E0107", 11, "0x20"), ("E0108", 13, "lenet"), ("E0101", 13, ":"),
+        ("E0101", 1, "="),
+        ("E0108", 2, "lenet"),
+        ("E0101", 3, "float"),
+        ("E0101", 4, "5"),
+        ("E0101", 5, ">"),
+        ("E0101", 5, "1"),
+        ("E0101", 5, "b"),
+        ("E0101", 6, "of"),
+        ("E0102", 6, "("),
+        ("E0106", 7, "output"),
+        ("E0101", 10, "=="),
+        ("E0105", 10, "\\y"),
+        ("E0107", 11, "0x20"),
+        ("E0108", 13, "lenet"),
+        ("E0101", 13, ":"),
     ]
 
 
@@ -176,20 +188,23 @@ def statements(text: str) -> list[str]:
     return [show(s) for s in declaration.body.statements]
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("a, b = Conv(3) 4", ["a b = ERROR"]),
-    ("layer a = B b", ["layer a = ERROR"]),
-    ("output a = B b", ["output a = ERROR"]),
-    ("auxiliary a = = b", ["auxiliary a = ERROR"]),
-    ("input a: float[3", ["input a: float[3]"]),
-    ("input a float[3]", ["input a: float[ERROR]"]),
-    ("parameter a: 3", ["parameter a: float[ERROR]"]),
-    ("Conv as a -> B b as c", ["a = ERROR", "c = ERROR", "ERROR"]),
-    ("repeat n n { a b\nc }", ["repeat ERROR {ERROR; c}"]),
-    ("for (i, n) of x { i }", ["for i n in ERROR {i}"]),
-    ("x = f(if a b { c } else { d }, e)", ["x = f(if ERROR {c} else {d} e)"]),
-    ("a b {\n c d\n}\ne", ["ERROR", "e"]),
-])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a, b = Conv(3) 4", ["a b = ERROR"]),
+        ("layer a = B b", ["layer a = ERROR"]),
+        ("output a = B b", ["output a = ERROR"]),
+        ("auxiliary a = = b", ["auxiliary a = ERROR"]),
+        ("input a: float[3", ["input a: float[3]"]),
+        ("input a float[3]", ["input a: float[ERROR]"]),
+        ("parameter a: 3", ["parameter a: float[ERROR]"]),
+        ("Conv as a -> B b as c", ["a = ERROR", "c = ERROR", "ERROR"]),
+        ("repeat n n { a b\nc }", ["repeat ERROR {ERROR; c}"]),
+        ("for (i, n) of x { i }", ["for i n in ERROR {i}"]),
+        ("x = f(if a b { c } else { d }, e)", ["x = f(if ERROR {c} else {d} e)"]),
+        ("a b {\n c d\n}\ne", ["ERROR", "e"]),
+    ],
+)
 def test_what_is_saved_of_a_statement(text: str, kept: list[str]) -> None:
     assert statements(text) == kept
 
@@ -208,10 +223,21 @@ def test_indentation_tells_which_brace_was_forgotten() -> None:
 
 
 FIXED = [
-    "let x == 3", "block B { a => B }", "block B { x = 'a\"b' }", "block B { x = a && !b }",
-    "let x = 1.", "let x = .5", "let x = 007", "model lenet { it }", "data D { seed: 3 }",
-    "block B { if x = 3 { a } }", "block B { if a { b } elif c { d } }", "block B { let x = 3 }",
-    "block B { x = a) }", "block B { f(a] }", "block B { Skip = a }",
+    "let x == 3",
+    "block B { a => B }",
+    "block B { x = 'a\"b' }",
+    "block B { x = a && !b }",
+    "let x = 1.",
+    "let x = .5",
+    "let x = 007",
+    "model lenet { it }",
+    "data D { seed: 3 }",
+    "block B { if x = 3 { a } }",
+    "block B { if a { b } elif c { d } }",
+    "block B { let x = 3 }",
+    "block B { x = a) }",
+    "block B { f(a] }",
+    "block B { Skip = a }",
 ]
 
 
@@ -221,21 +247,24 @@ def test_a_fix_mends_the_mistake(text: str) -> None:
     for diagnostic in reversed(parsed(text)[1]):
         assert diagnostic.fix is not None
         span = diagnostic.fix.span
-        fixed = fixed[:span.start] + diagnostic.fix.replacement + fixed[span.end:]
+        fixed = fixed[: span.start] + diagnostic.fix.replacement + fixed[span.end :]
     assert fixed != text
     good(fixed)
 
 
-@pytest.mark.parametrize(("wrong", "right"), [
-    ("block B { a => B }", "block B { a -> B }"),
-    ("data D { seed: 3 }", "data D { seed = 3 }"),
-    ("data D { seed == 3 }", "data D { seed = 3 }"),
-    ("block B { f(1 2) }", "block B { f(1, 2) }"),
-    ("block B { a; b }", "block B { a\nb }"),
-    ("block B { f(a, b] }", "block B { f(a, b) }"),
-    ("block B { f(a, b }", "block B { f(a, b) }"),
-    ("block B {\n a ->\n C\n}", "block B {\n a\n -> C\n}"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("block B { a => B }", "block B { a -> B }"),
+        ("data D { seed: 3 }", "data D { seed = 3 }"),
+        ("data D { seed == 3 }", "data D { seed = 3 }"),
+        ("block B { f(1 2) }", "block B { f(1, 2) }"),
+        ("block B { a; b }", "block B { a\nb }"),
+        ("block B { f(a, b] }", "block B { f(a, b) }"),
+        ("block B { f(a, b }", "block B { f(a, b) }"),
+        ("block B {\n a ->\n C\n}", "block B {\n a\n -> C\n}"),
+    ],
+)
 def test_a_slip_is_read_as_what_was_meant(wrong: str, right: str) -> None:
     module, diagnostics = parsed(wrong)
     assert diagnostics
@@ -315,13 +344,16 @@ def test_a_spec_over_4_mib_is_refused() -> None:
     assert decode("fits", b"#" * (4 * 2**20), Report()) is not None
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (b"let x = \xff", "offset 8 (line 1)"),
-    (b"\xef\xbb\xbflet x\n= \xc3", "offset 11 (line 2)"),
-    (b"\xff\xfel\x00e\x00t\x00", "UTF-16"),
-    (b"# \xed\xa0\x80", "offset 2"),
-    (b"\xc0\x80", "offset 0"),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"let x = \xff", "offset 8 (line 1)"),
+        (b"\xef\xbb\xbflet x\n= \xc3", "offset 11 (line 2)"),
+        (b"\xff\xfel\x00e\x00t\x00", "UTF-16"),
+        (b"# \xed\xa0\x80", "offset 2"),
+        (b"\xc0\x80", "offset 0"),
+    ],
+)
 def test_bytes_that_are_no_text(data: bytes, words: str) -> None:
     report = Report()
     assert decode("test", data, report) is None

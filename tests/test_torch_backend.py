@@ -50,7 +50,10 @@ def assert_clean(folder: Path) -> None:
     for arguments in (["check", "--select", "E4,E7,E9,F,I,W,UP"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", str(folder)],
-            capture_output=True, text=True, check=False)
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     try:
         import black
@@ -66,7 +69,9 @@ def assert_clean(folder: Path) -> None:
 
 def test_lenet_reads_as_a_person_would_write_it() -> None:
     made = compile_file(SPECS / "lenet.dlnet").checked()
-    assert emit_module(made, made.model("LeNet").key) == '''\
+    assert (
+        emit_module(made, made.model("LeNet").key)
+        == '''\
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,9 +103,10 @@ class LeNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         return F.softmax(self.logits(image), dim=-1)  # [10]
 '''
+    )
 
 
-RESNET = '''
+RESNET = """
 # Two convolutions and the way around them.
 block Bottleneck(width, stride=1) {
   skip = it -> if stride > 1 or it.channels != 4 * width {
@@ -121,7 +127,7 @@ model ResNet(depths=[3, 4, 6, 3], classes=1000) {
   }
   GlobalAvgPool -> Dense(classes)
 }
-'''
+"""
 
 
 def test_blocks_that_differ_in_numbers_are_one_class() -> None:
@@ -156,8 +162,11 @@ def test_random_networks_are_clean_and_compute_what_their_graphs_say(
         model = built(made)
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         assert shapes == weight_shapes(made, graph), text
-        found = {name: tuple(b.shape) for name, b in model.named_buffers()
-                 if not name.endswith("num_batches_tracked")}
+        found = {
+            name: tuple(b.shape)
+            for name, b in model.named_buffers()
+            if not name.endswith("num_batches_tracked")
+        }
         assert found == buffer_shapes(made, graph), text
         _compare(made, graph, model, torch.rand(2, 3, 8, 8), text)
     assert_clean(tmp_path)
@@ -197,21 +206,29 @@ def _single(draw: Draw) -> Program:
     inputs = {f"x{i}": type for i, type in enumerate(draw.inputs)}
     outputs = {f"y{i}": type for i, type in enumerate(draw.outputs)}
     node = LayerNode(path="stage", layer=draw.layer, inputs=tuple(inputs), outputs=tuple(outputs))
-    return program(Graph(
-        key="One", name="One", is_model=True, arguments={}, nodes=(node,),
-        inputs=tuple(Port(name=n, value=n) for n in inputs),
-        outputs=tuple(Port(name=n, value=n) for n in outputs), types={**inputs, **outputs}))
+    return program(
+        Graph(
+            key="One",
+            name="One",
+            is_model=True,
+            arguments={},
+            nodes=(node,),
+            inputs=tuple(Port(name=n, value=n) for n in inputs),
+            outputs=tuple(Port(name=n, value=n) for n in outputs),
+            types={**inputs, **outputs},
+        )
+    )
 
 
 # --- logits
 
 
 def test_logits_are_what_stands_before_softmax() -> None:
-    made = compiled('''
+    made = compiled("""
 block Head { Dense(5, activation=softmax) }
 model M { input x: float[4]
   Head }
-''')
+""")
     model, x = built(made), torch.randn(3, 4)
     head = model.get_submodule("head1.dense1")
     torch.testing.assert_close(model.logits(x), head(x))
@@ -219,34 +236,37 @@ model M { input x: float[4]
 
 
 def test_a_layer_called_logits_keeps_its_weights_beside_the_method() -> None:
-    made = compiled('''
+    made = compiled("""
 model M { input x: float[4]
   logits = it -> Dense(5)
   logits -> Softmax }
-''')
+""")
     model, x = built(made), torch.randn(3, 4)
     assert set(model.state_dict()) == {"logits.weight", "logits.bias"}
     torch.testing.assert_close(model(x), model.logits(x).softmax(-1))
 
 
 def test_another_name_of_a_softmax_is_still_its_shares() -> None:
-    made = compiled('''
+    made = compiled("""
 model M { input x: float[4]
   shares = it -> Dense(5) -> Softmax
   output first = shares
   output second = shares -> Identity }
-''')
+""")
     result = built(made)(torch.randn(3, 4))
     torch.testing.assert_close(result["first"], result["second"])
     torch.testing.assert_close(result["first"].sum(-1), torch.ones(3))
 
 
 def test_a_gate_in_the_middle_needs_no_logits() -> None:
-    text = emit_module(compiled('''
+    text = emit_module(
+        compiled("""
 block Gate { Dense(4) -> Sigmoid }
 model M { input x: float[4]
   it * Gate -> Dense(2) }
-'''), "M")
+"""),
+        "M",
+    )
     assert "logits" not in text
 
 
@@ -272,8 +292,7 @@ def test_a_layer_that_pytorch_lacks_is_a_problem_with_its_place() -> None:
         emit_module(made, "M")
     problem = found.value
     assert (problem.code, problem.graph, problem.node) == ("E0415", "M", "puzzle1")
-    assert problem.message == (
-        "`Puzzle` cannot be expressed in PyTorch because it has no solution")
+    assert problem.message == ("`Puzzle` cannot be expressed in PyTorch because it has no solution")
 
 
 # --- names and text that want out
@@ -284,9 +303,33 @@ def test_the_members_of_modules_are_known() -> None:
     assert own - {"__dict__"} <= MODULE_MEMBERS
 
 
-@pytest.mark.parametrize("path", [
-    "eval", "train", "type", "half", "parameters", "forward", "class", "lambda", "None", "__init__",
-    "__a", "_modules", "a b", "a.b", "a;b", "é", "ﬁt", "x" * 65, "", "1a", "a\nimport os", "file"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "eval",
+        "train",
+        "type",
+        "half",
+        "parameters",
+        "forward",
+        "class",
+        "lambda",
+        "None",
+        "__init__",
+        "__a",
+        "_modules",
+        "a b",
+        "a.b",
+        "a;b",
+        "é",
+        "ﬁt",
+        "x" * 65,
+        "",
+        "1a",
+        "a\nimport os",
+        "file",
+    ],
+)
 def test_paths_that_cannot_be_attributes_are_refused(path: str) -> None:
     assert not usable_path(path)
     sketch = Sketch("M", x=tensor(4))
@@ -302,7 +345,8 @@ def test_taken_names_get_an_underscore(name: str) -> None:
 
 
 def test_names_of_blocks_and_values_give_way_to_pythons() -> None:
-    made = compiled('''
+    made = compiled(
+        """
 block F { Dense(4) }
 block Tensor { Dense(4) }
 block Exception { Dense(4) }
@@ -312,7 +356,8 @@ model True2 { input self: float[4]
   len = nn -> Exception
   lambda = torch + nn
   lambda + len }
-'''.replace("True2", "M"))
+""".replace("True2", "M")
+    )
     model = built(made)
     x = torch.randn(2, 4)
     values = evaluate(made, made.model("M"), model.state_dict(), [x])
@@ -322,9 +367,22 @@ model True2 { input self: float[4]
 ATTACKS = [
     '"""\nimport os; os.environ["PWNED"] = "1"\n"""',
     '""" + __import__("os").environ.setdefault("PWNED", "1") + """',
-    "\\", '\\"""', 'ends with "', '"starts', "'''", "\\N{DIGIT ONE} \\x41 \\u0041", "{0} {m} %s",
-    "\u202etxet\u202c", "a\u2028import os", "a\x0cimport os", "a\rimport os", "\x00", "\ud800",
-    "# noqa\n    def forward(self): pass", "  indented\n      more\n\n  less", "tab\there",
+    "\\",
+    '\\"""',
+    'ends with "',
+    '"starts',
+    "'''",
+    "\\N{DIGIT ONE} \\x41 \\u0041",
+    "{0} {m} %s",
+    "\u202etxet\u202c",
+    "a\u2028import os",
+    "a\x0cimport os",
+    "a\rimport os",
+    "\x00",
+    "\ud800",
+    "# noqa\n    def forward(self): pass",
+    "  indented\n      more\n\n  less",
+    "tab\there",
 ]
 
 
@@ -349,10 +407,12 @@ def test_strings_and_names_from_a_program_in_json_form_stay_text(attack: str) ->
     sketch.types[attack] = sketch.types["x"]
     sketch.layer("dense1", Dense(units=2), "x", value=f"{attack} value")
     graph = sketch.graph(**{attack: f"{attack} value", "other": attack}).model_copy(
-        update={"inputs": (Port(name=attack, value=attack), Port(name="x", value="x"))})
+        update={"inputs": (Port(name=attack, value=attack), Port(name="x", value="x"))}
+    )
     source = emit_module(program(graph), "M")
-    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(source))
-             if isinstance(node, ast.Call)}
+    calls = {
+        ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
+    }
     assert calls == {"super().__init__", "super", "nn.Linear", "self.dense1"}
     model = load_module(source)()
     assert set(model(torch.zeros(1, 4), torch.zeros(1, 4))) == {attack, "other"}
@@ -376,7 +436,10 @@ def test_statements_are_laid_out_as_black_does(tmp_path: Path) -> None:
     (tmp_path / "printed.py").write_text("\n".join([*lines, ""]))
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", str(tmp_path)],
-        capture_output=True, text=True, check=False)
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     black = pytest.importorskip("black")
     text = (tmp_path / "printed.py").read_text()
@@ -399,10 +462,19 @@ def _random_statement(random: Random) -> list[str]:
         text = call_text(Call(f"nn.{name()}", arguments, keywords))
         return statement(f"self.{name(64)} = ", text, 8)
     x, y, module = name(), name(), name(64)
-    text = random.choice([
-        f"self.{module}({x})", f"F.relu(self.{module}({x}))", f"{x} + {y}", f"({x} + {y}) / 2",
-        " + ".join([x, y] * random.randint(1, 5)), f"self.{module}(F.pad({x}, (0, 1, 0, 1)))",
-        f"torch.cat([{', '.join(name() for _ in range(random.randint(1, 8)))}], dim=1)",
-        f"({x} >= 0).to({x}.dtype)", f"F.avg_pool2d({x}, 2) / {y}", f"{x}.unsqueeze(1) * {y}"])
+    text = random.choice(
+        [
+            f"self.{module}({x})",
+            f"F.relu(self.{module}({x}))",
+            f"{x} + {y}",
+            f"({x} + {y}) / 2",
+            " + ".join([x, y] * random.randint(1, 5)),
+            f"self.{module}(F.pad({x}, (0, 1, 0, 1)))",
+            f"torch.cat([{', '.join(name() for _ in range(random.randint(1, 8)))}], dim=1)",
+            f"({x} >= 0).to({x}.dtype)",
+            f"F.avg_pool2d({x}, 2) / {y}",
+            f"{x}.unsqueeze(1) * {y}",
+        ]
+    )
     shape = random.choice(["", "[20, 28, 28]", "[20, 28, 28], [20, 28, 28], [20, 28, 28]"])
     return statement(f"{name()} = ", text, 8, shape)

@@ -72,8 +72,9 @@ def emitted_losses(module: ModuleType, made: Program, *root: Path) -> list[float
 
 def loop_losses(made: Program, folder: Path, steps: int, root: Path = Path()) -> list[float]:
     """The losses of dlspec's own loop, step by step, in plain settings."""
-    options = TrainOptions(folder, device="cpu", data_root=root, channels_last=False,
-                           show="nothing")
+    options = TrainOptions(
+        folder, device="cpu", data_root=root, channels_last=False, show="nothing"
+    )
     training = prepare_training(made, made.trains[0], options)
     training.state.model.train()
     losses = []
@@ -85,16 +86,27 @@ def loop_losses(made: Program, folder: Path, steps: int, root: Path = Path()) ->
     return losses
 
 
-@pytest.mark.parametrize(("settings", "augment"), [
-    ("precision = float32", ""),
-    ("schedule = one_cycle\n gradient_clip = 0.5\n precision = float32",
-     "augment = RandomCrop(8, padding=1)\n"),
-    ("steps = 40\n schedule = cosine(warmup=10%)\n batch_size = 50\n seed = 7\n"
-     " precision = float32", "transform = Normalize(0.3, 0.4)\n augment = RandomFlip\n"),
-    ("optimizer = sgd(lr=0.1, momentum=0.9, nesterov=true)\n schedule = step_decay(1, 0.5)\n"
-     " precision = float32", "transform = Resize(10) -> CenterCrop(8)\n"),
-    ("optimizer = rmsprop(lr=1e-3)\n precision = float32", ""),
-])
+@pytest.mark.parametrize(
+    ("settings", "augment"),
+    [
+        ("precision = float32", ""),
+        (
+            "schedule = one_cycle\n gradient_clip = 0.5\n precision = float32",
+            "augment = RandomCrop(8, padding=1)\n",
+        ),
+        (
+            "steps = 40\n schedule = cosine(warmup=10%)\n batch_size = 50\n seed = 7\n"
+            " precision = float32",
+            "transform = Normalize(0.3, 0.4)\n augment = RandomFlip\n",
+        ),
+        (
+            "optimizer = sgd(lr=0.1, momentum=0.9, nesterov=true)\n schedule = step_decay(1, 0.5)\n"
+            " precision = float32",
+            "transform = Resize(10) -> CenterCrop(8)\n",
+        ),
+        ("optimizer = rmsprop(lr=1e-3)\n precision = float32", ""),
+    ],
+)
 def test_the_losses_are_those_of_dlspecs_own_loop(
     settings: str, augment: str, tmp_path: Path
 ) -> None:
@@ -109,8 +121,10 @@ def test_the_losses_are_those_of_dlspecs_own_loop(
 def test_a_program_runs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = spec("metrics = [accuracy, top_k(3)]\n require accuracy >= 50%\n"
-                " require top_k < 2\n precision = float32")
+    made = spec(
+        "metrics = [accuracy, top_k(3)]\n require accuracy >= 50%\n"
+        " require top_k < 2\n precision = float32"
+    )
     module = loaded(written(made, tmp_path))
     monkeypatch.setattr(sys, "argv", ["emitted.py"])
     module.main()
@@ -138,9 +152,7 @@ def test_a_promise_that_does_not_hold_ends_a_program_with_1(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_gpu_without_a_gpu_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpu_without_a_gpu_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = loaded(written(spec(), tmp_path))
     monkeypatch.setattr(sys, "argv", ["emitted.py", "--gpu"])
     with pytest.raises(SystemExit, match="no GPU"):
@@ -190,9 +202,14 @@ def test_mnist(validation: str, tmp_path: Path) -> None:
 
 def test_npz_arrays_and_a_loss_of_numbers(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    (tmp_path / "a.npz").write_bytes(npz_bytes(
-        x=random.random((40, 3)), z=random.random((40, 2)).astype(np.float32),
-        y=random.random(40), unused=np.zeros(40)))
+    (tmp_path / "a.npz").write_bytes(
+        npz_bytes(
+            x=random.random((40, 3)),
+            z=random.random((40, 2)).astype(np.float32),
+            y=random.random(40),
+            unused=np.zeros(40),
+        )
+    )
     model = """model Sum { input x: float[3]
   input z: float[2]
   (x, z) -> Concat -> Dense(1) }
@@ -212,8 +229,10 @@ def test_image_folders(divided: bool, tmp_path: Path) -> None:
         folder = tmp_path / "photos" / part / f"class{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         png(folder / f"{number}.png", pixels)
-    data = ('data D { source = image_folder("photos")\n transform = Resize(8)\n'
-            " augment = RandomFlip\n validation = 20% }\n")
+    data = (
+        'data D { source = image_folder("photos")\n transform = Resize(8)\n'
+        " augment = RandomFlip\n validation = 20% }\n"
+    )
     _same_as_the_loop(spec(QUICK, data), tmp_path, _below(tmp_path))
 
 
@@ -255,30 +274,37 @@ def _documented(text: str) -> str:
     made = spec()
     plan = made.trains[0].model_copy(update={"documentation": text, "target": text})
     data = made.data["D"].model_copy(update={"documentation": text})
-    made = made.model_copy(update={
-        "documentation": text, "trains": (plan,), "data": {"D": data}})
+    made = made.model_copy(update={"documentation": text, "trains": (plan,), "data": {"D": data}})
     return emit(made, "Small", plan)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("source", ["mnist", "idx", "image_folder", "npz"])
 def test_no_path_of_a_spec_becomes_code(attack: str, source: str, tmp_path: Path) -> None:
-    texts = {"mnist": 'mnist("PATH")', "idx": 'idx("PATH", "PATH")',
-             "image_folder": 'image_folder("PATH")', "npz": 'npz("PATH")'}
+    texts = {
+        "mnist": 'mnist("PATH")',
+        "idx": 'idx("PATH", "PATH")',
+        "image_folder": 'image_folder("PATH")',
+        "npz": 'npz("PATH")',
+    }
     data = f"data D {{ source = {texts[source]}\n transform = Resize(8) }}\n"
     made = spec("", data)
     plain = made.data["D"].source
     hostile = plain.model_copy(update=dict.fromkeys(plain.path_arguments, attack))
-    changed = made.model_copy(update={
-        "data": {"D": made.data["D"].model_copy(update={"source": hostile})}})
+    changed = made.model_copy(
+        update={"data": {"D": made.data["D"].model_copy(update={"source": hostile})}}
+    )
     text = emit(changed, "Small", changed.trains[0])
     assert _skeleton(text) == _skeleton(emit(made, "Small", made.trains[0]))
 
 
 def _skeleton(source: str) -> list[str]:
     """What a source is made of, the contents of its strings left out."""
-    return [type(node).__name__ for node in ast.walk(ast.parse(source))
-            if not isinstance(node, ast.Constant)]
+    return [
+        type(node).__name__
+        for node in ast.walk(ast.parse(source))
+        if not isinstance(node, ast.Constant)
+    ]
 
 
 # --- `dlspec compile`
@@ -286,15 +312,20 @@ def _skeleton(source: str) -> list[str]:
 
 def _compile(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dlspec", "compile", *arguments], cwd=folder,
+        [sys.executable, "-m", "dlspec", "compile", *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        capture_output=True, text=True, check=False)
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_compile_writes_the_digits_beside_a_program_and_replaces_nothing(tmp_path: Path) -> None:
     (tmp_path / "small.dlnet").write_text(
         f"{MODEL}{DIGITS}train Small on D {{ loss = cross_entropy\n optimizer = adam(1e-2)\n"
-        " epochs = 1 }\n")
+        " epochs = 1 }\n"
+    )
     assert _compile(tmp_path, "small.dlnet", "--no-train").returncode == 0
     assert not (tmp_path / "digits.npz").exists()
     assert _compile(tmp_path, "small.dlnet").returncode == 0
@@ -306,13 +337,16 @@ def test_compile_writes_the_digits_beside_a_program_and_replaces_nothing(tmp_pat
     assert done.returncode == 3 and "already with other content" in done.stderr
     assert (tmp_path / "digits.npz").read_bytes() == b"mine"
     assert (tmp_path / "small.py").read_bytes() == before
-    assert "EPOCHS = 7" in _compile(
-        tmp_path, "small.dlnet", "-o", "-", "--set", "train.epochs=7").stdout
+    assert (
+        "EPOCHS = 7"
+        in _compile(tmp_path, "small.dlnet", "-o", "-", "--set", "train.epochs=7").stdout
+    )
 
 
 def test_compile_names_the_place_of_a_name_that_pytorch_has(tmp_path: Path) -> None:
     (tmp_path / "m.dlnet").write_text(
-        "model M { input x: float[4]\n eval = it -> Dense(2)\n eval -> ReLU }\n")
+        "model M { input x: float[4]\n eval = it -> Dense(2)\n eval -> ReLU }\n"
+    )
     done = _compile(tmp_path, "m.dlnet")
     taken = done.returncode == 1 and "m.dlnet:2:" in done.stderr and "`eval_`" in done.stderr
     renamed = done.returncode == 0 and "self.eval_ = " in (tmp_path / "m.py").read_text()

@@ -12,8 +12,9 @@ class BackendProblem(Exception):
     help:  how to mend it, where that is known
     """
 
-    def __init__(self, code: str, message: str, *, graph: str, node: str = "",
-                 help: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, graph: str, node: str = "", help: str | None = None
+    ) -> None:
         place = f"{graph}.{node}" if node else graph
         super().__init__(f"{code} {place}: {message}")
         self.code = code

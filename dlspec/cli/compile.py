@@ -21,7 +21,11 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "ir": ".json"}
 @click.command(epilog="Example: dlspec compile lenet.dlnet -o lenet.py && python lenet.py")
 @click.argument("file")
 @click.option(
-    "--to", "target", type=click.Choice(list(_SUFFIXES)), default="torch", show_default=True,
+    "--to",
+    "target",
+    type=click.Choice(list(_SUFFIXES)),
+    default="torch",
+    show_default=True,
     help="What to write.",
 )
 @click.option("-o", "--output", metavar="PATH", help="Where to write it; `-` is standard output.")
@@ -80,8 +84,10 @@ def _deliver_beside(files: dict[str, bytes], output: str) -> None:
             if place.exists() and place.read_bytes() == content:
                 continue
             if place.exists():
-                raise EnvironmentFault(f"`{place}` is there already with other content, and the "
-                                       "program needs its own; write to another folder with `-o`")
+                raise EnvironmentFault(
+                    f"`{place}` is there already with other content, and the "
+                    "program needs its own; write to another folder with `-o`"
+                )
             _write(place, content)
         except OSError as problem:
             raise EnvironmentFault(system_message(problem)) from problem

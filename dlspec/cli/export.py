@@ -23,28 +23,49 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: dlspec export runs/lenet -o lenet.onnx")
 @click.argument("run")
-@click.option("-o", "--output", metavar="PATH",
-              help="Where to write it.  [default: RUN's name with .onnx]")
-@click.option("--opset", type=int, metavar="N",
-              help="Version of ONNX's operators.  [default: the newest that ONNX Runtime takes]")
-@click.option("--static-batch", type=click.IntRange(1, 2**20), metavar="N",
-              help="Fix the size of the batch.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="Where to write it.  [default: RUN's name with .onnx]"
+)
+@click.option(
+    "--opset",
+    type=int,
+    metavar="N",
+    help="Version of ONNX's operators.  [default: the newest that ONNX Runtime takes]",
+)
+@click.option(
+    "--static-batch", type=click.IntRange(1, 2**20), metavar="N", help="Fix the size of the batch."
+)
 @click.option("--with-preprocessing", is_flag=True, help="Not available in this version.")
-@click.option("--precision", type=click.Choice(["float32", "fp16"]), default="float32",
-              show_default=True, help="fp16 is not available in this version.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "fp16"]),
+    default="float32",
+    show_default=True,
+    help="fp16 is not available in this version.",
+)
 @click.option("--data", metavar="SOURCE", help="Other data than the run's: mnist:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
 @format_option("text", "json")
-def command(run: str, output: str | None, opset: int | None, static_batch: int | None,
-            with_preprocessing: bool, precision: str, data: str | None, data_root: str | None,
-            format: str) -> None:
+def command(
+    run: str,
+    output: str | None,
+    opset: int | None,
+    static_batch: int | None,
+    with_preprocessing: bool,
+    precision: str,
+    data: str | None,
+    data_root: str | None,
+    format: str,
+) -> None:
     """Write the best weights of RUN as ONNX, once it agrees with PyTorch to 1e-5.
 
     It is compared on random inputs and on the test split, at batches of 1 and 7.
     """
     if with_preprocessing:
-        raise click.UsageError("--with-preprocessing is not available in this version; "
-                               "`dlspec predict` prepares images as the file's metadata says.")
+        raise click.UsageError(
+            "--with-preprocessing is not available in this version; "
+            "`dlspec predict` prepares images as the file's metadata says."
+        )
     if precision != "float32":
         raise click.UsageError(f"--precision {precision} is not available in this version.")
     program = spec_of(Path(run))
@@ -63,8 +84,11 @@ def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
     from dlspec.data import DataProblem, load
 
     try:
-        return load(run.program.data[run.plan.data], Path(root) if root else run.data_root(),
-                    data or run.replacement())
+        return load(
+            run.program.data[run.plan.data],
+            Path(root) if root else run.data_root(),
+            data or run.replacement(),
+        )
     except DataProblem as problem:
         if data is not None or root is not None:
             raise told(problem) from problem
@@ -72,8 +96,9 @@ def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
         return None
 
 
-def _build(run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int | None,
-           batch: int | None) -> tuple[bytes, dict[str, object]]:
+def _build(
+    run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int | None, batch: int | None
+) -> tuple[bytes, dict[str, object]]:
     from dlspec.backends.onnx import build_file, describe, newest_opset
     from dlspec.backends.problem import BackendProblem
     from dlspec.ir.card import to_metadata
@@ -91,8 +116,9 @@ def _build(run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int 
     return content, {"opset": opset or newest_opset(), "classes": len(card.classes)}
 
 
-def _compared(run: Reopened, model: nn.Module, dataset: Dataset | None, content: bytes,
-              batch: int | None) -> dict[str, object]:
+def _compared(
+    run: Reopened, model: nn.Module, dataset: Dataset | None, content: bytes, batch: int | None
+) -> dict[str, object]:
     from dlspec.cli.exporting import BATCHES, compare, data_inputs, random_inputs
 
     graph = run.program.graphs[run.plan.model]
@@ -100,8 +126,10 @@ def _compared(run: Reopened, model: nn.Module, dataset: Dataset | None, content:
     inputs = random_inputs(graph, sizes)
     if dataset is not None:
         inputs = chain(inputs, data_inputs(graph, run.plan, dataset, sizes))
-    return {"greatest_difference": compare(content, graph, model, inputs),
-            "compared_on": ["random", "data"] if dataset is not None else ["random"]}
+    return {
+        "greatest_difference": compare(content, graph, model, inputs),
+        "compared_on": ["random", "data"] if dataset is not None else ["random"],
+    }
 
 
 def _deliver(content: bytes, path: Path, facts: dict[str, object], format: str) -> None:
@@ -114,5 +142,7 @@ def _deliver(content: bytes, path: Path, facts: dict[str, object], format: str) 
     if format == "json":
         result(json.dumps({"file": str(path), "bytes": len(content), **facts}))
         return
-    message(f"wrote {path}: {len(content) / 2**20:.1f} MiB, opset {facts['opset']}; differs from "
-            f"PyTorch by {facts['greatest_difference']:.1g} at most")
+    message(
+        f"wrote {path}: {len(content) / 2**20:.1f} MiB, opset {facts['opset']}; differs from "
+        f"PyTorch by {facts['greatest_difference']:.1g} at most"
+    )

@@ -50,8 +50,10 @@ def compare(content: bytes, graph: Graph, model: nn.Module, inputs: Iterator[Arr
         for name, array in ours:
             difference = _difference(array, theirs[name])
             if not difference <= TOLERANCE:
-                raise Mismatch(f"`{name}` differs from PyTorch's by {difference:.2g} at batch "
-                               f"{len(array)}, over {TOLERANCE:g}; nothing is written")
+                raise Mismatch(
+                    f"`{name}` differs from PyTorch's by {difference:.2g} at batch "
+                    f"{len(array)}, over {TOLERANCE:g}; nothing is written"
+                )
             greatest = max(greatest, difference)
     return greatest
 
@@ -77,8 +79,9 @@ def random_inputs(graph: Graph, sizes: tuple[int, ...]) -> Iterator[Arrays]:
     """Seeded batches of these sizes: floats are normal, whole numbers 0 and 1."""
     generator = np.random.default_rng(0)
     for size in sizes:
-        yield {port.name: _random(generator, size, graph.types[port.value])
-               for port in graph.inputs}
+        yield {
+            port.name: _random(generator, size, graph.types[port.value]) for port in graph.inputs
+        }
 
 
 def _random(generator: np.random.Generator, size: int, type_: TensorType) -> NDArray[Any]:
@@ -92,8 +95,9 @@ def _random(generator: np.random.Generator, size: int, type_: TensorType) -> NDA
     return generator.integers(0, 2, shape).astype(np.int64 if type_.dtype == "int" else np.bool_)
 
 
-def data_inputs(graph: Graph, plan: TrainPlan, dataset: Dataset, sizes: tuple[int, ...]
-                ) -> Iterator[Arrays]:
+def data_inputs(
+    graph: Graph, plan: TrainPlan, dataset: Dataset, sizes: tuple[int, ...]
+) -> Iterator[Arrays]:
     """Batches of these sizes of the test split, or of the training split where that is empty,
     prepared as the model takes them; none that the split is too small for."""
     from dlspec.data.preparing import prepare
@@ -104,7 +108,9 @@ def data_inputs(graph: Graph, plan: TrainPlan, dataset: Dataset, sizes: tuple[in
         if size > len(split):
             return
         stored = split.take(np.arange(size))
-        batch = for_evaluation({name: torch.from_numpy(array)
-                                for name, array in stored.fields.items()})
-        yield {port.name: batch[plan.feeds[port.name]].contiguous().numpy()
-               for port in graph.inputs}
+        batch = for_evaluation(
+            {name: torch.from_numpy(array) for name, array in stored.fields.items()}
+        )
+        yield {
+            port.name: batch[plan.feeds[port.name]].contiguous().numpy() for port in graph.inputs
+        }

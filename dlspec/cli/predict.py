@@ -23,8 +23,12 @@ _LARGEST_INPUT = 2**30
 @click.command(epilog="Example: dlspec predict lenet.onnx digit.png --top 3")
 @click.argument("model", metavar="MODEL.onnx")
 @click.argument("inputs", metavar="INPUT…", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), metavar="N",
-              help="How many of the likeliest classes to print.  [default: 3]")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many of the likeliest classes to print.  [default: 3]",
+)
 @format_option("text", "json")
 def command(model: str, inputs: tuple[str, ...], top: int | None, format: str) -> int:
     """Run MODEL on each INPUT: images, folders of images, `.npy` arrays, rows of `.csv` files.

@@ -41,8 +41,10 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 def _check_archive(path: Path) -> None:
     """Refuse what is no archive, or unpacks to more than 1 GiB and 200 times its size."""
     if not zipfile.is_zipfile(path):
-        raise DataProblem(f"{path}: not a .npz file, or cut short",
-                          help="`numpy.savez(path, image=…, label=…)` writes one")
+        raise DataProblem(
+            f"{path}: not a .npz file, or cut short",
+            help="`numpy.savez(path, image=…, label=…)` writes one",
+        )
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     names = [member.filename.removesuffix(".npy") for member in members]
@@ -50,25 +52,31 @@ def _check_archive(path: Path) -> None:
         raise DataProblem(f"{path}: holds no arrays")
     for name in names:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
-            raise DataProblem(f"{path}: its array {name[:80]!a} has no name of its own that a"
-                              " spec could use", help="name it with letters, digits and `_`")
+            raise DataProblem(
+                f"{path}: its array {name[:80]!a} has no name of its own that a spec could use",
+                help="name it with letters, digits and `_`",
+            )
     size = sum(member.file_size for member in members)
     if size > max(2**30, 200 * path.stat().st_size):
-        raise DataProblem(f"{path}: would unpack to {size / 2**30:,.1f} GiB, over 200 times"
-                          " its size")
+        raise DataProblem(
+            f"{path}: would unpack to {size / 2**30:,.1f} GiB, over 200 times its size"
+        )
 
 
 def _readable(path: Path, name: str, archive: Any) -> NDArray[Any]:
     try:
         array = archive[name]
     except ValueError as error:
-        raise DataProblem(f"{path}: array `{name}` cannot be read: it is corrupt, or holds"
-                          " Python objects, which dlspec never loads") from error
+        raise DataProblem(
+            f"{path}: array `{name}` cannot be read: it is corrupt, or holds"
+            " Python objects, which dlspec never loads"
+        ) from error
     if not isinstance(array, np.ndarray):  # a member without NumPy's header comes as bytes
         raise DataProblem(f"{path}: `{name}` is not an array")
     if array.ndim == 0 or len(array) == 0:
-        raise DataProblem(f"{path}: array `{name}` holds no examples",
-                          help="examples stand along axis 0")
+        raise DataProblem(
+            f"{path}: array `{name}` holds no examples", help="examples stand along axis 0"
+        )
     return _canonical(path, name, array)
 
 
@@ -81,12 +89,16 @@ def _canonical(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
             raise DataProblem(f"{path}: array `{name}` holds numbers over 2^63")
         return np.ascontiguousarray(array, dtype=np.int64)
     if kind != "f":
-        raise DataProblem(f"{path}: array `{name}` has elements of type {array.dtype!s:.40};"
-                          " numbers and truth values can be used")
+        raise DataProblem(
+            f"{path}: array `{name}` has elements of type {array.dtype!s:.40};"
+            " numbers and truth values can be used"
+        )
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(result).all():
         example = int(np.argwhere(~np.isfinite(result))[0][0])
-        raise DataProblem(f"{path}: array `{name}` holds a value that is not finite in"
-                          f" float32, first in example {example}")
+        raise DataProblem(
+            f"{path}: array `{name}` holds a value that is not finite in"
+            f" float32, first in example {example}"
+        )
     return result

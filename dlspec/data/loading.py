@@ -17,7 +17,11 @@ from dlspec.ir.datacheck import fields_behind
 from dlspec.ir.types import TensorType, tensor
 
 _SOURCES: tuple[type[Digits | Mnist | Idx | ImageFolder | Npz], ...] = (
-    Digits, Mnist, Idx, ImageFolder, Npz,
+    Digits,
+    Mnist,
+    Idx,
+    ImageFolder,
+    Npz,
 )
 
 
@@ -31,8 +35,11 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
     if name not in kinds:
         near = get_close_matches(name, kinds, 1)
         listed = ", ".join(f"`{kind}`" for kind in kinds)
-        raise DataProblem(f"`--data` names an unknown source {name[:64]!a}", exit_code=WRONG_USAGE,
-                          help=f"did you mean `{near[0]}`?" if near else f"there are {listed}")
+        raise DataProblem(
+            f"`--data` names an unknown source {name[:64]!a}",
+            exit_code=WRONG_USAGE,
+            help=f"did you mean `{near[0]}`?" if near else f"there are {listed}",
+        )
     source = kinds[name]
     wanted = source.path_arguments
     # Where there is one path, it may hold a comma itself.
@@ -41,8 +48,11 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
         return source.model_validate(dict(zip(wanted, paths, strict=True)))
     except ValueError as error:  # pydantic's, or `zip`'s for another number of paths
         form = ":" + ",".join(path.upper() for path in wanted) if wanted else ""
-        raise DataProblem(f"`--data {name}` does not have the paths that `{name}` needs",
-                          exit_code=WRONG_USAGE, help=f"write `--data {name}{form}`") from error
+        raise DataProblem(
+            f"`--data {name}` does not have the paths that `{name}` needs",
+            exit_code=WRONG_USAGE,
+            help=f"write `--data {name}{form}`",
+        ) from error
 
 
 def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
@@ -65,23 +75,30 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
     fields = _fields(plan, stored)
     train, validation, test = _split(plan, stored)
     return Dataset(
-        plan=plan.model_copy(update={"source": source, "transform": plan.transform[stored.done:]}),
-        fields=fields, classes=stored.classes, train=train, validation=validation, test=test,
-        notes=_notes(plan, source, stored))
+        plan=plan.model_copy(update={"source": source, "transform": plan.transform[stored.done :]}),
+        fields=fields,
+        classes=stored.classes,
+        train=train,
+        validation=validation,
+        test=test,
+        notes=_notes(plan, source, stored),
+    )
 
 
 def _fields(plan: DataPlan, stored: Stored) -> dict[str, TensorType]:
     """The types behind the transforms, checked against those that the spec was checked with."""
     try:
-        fields = fields_behind(_types(stored.train), plan.transform[stored.done:])
-        fields_behind(_types(stored.train), plan.transform[stored.done:] + plan.augment)
+        fields = fields_behind(_types(stored.train), plan.transform[stored.done :])
+        fields_behind(_types(stored.train), plan.transform[stored.done :] + plan.augment)
     except ValueError as error:
         raise DataProblem(f"in `data {plan.name}`: {error}", code="E0606") from error
     if plan.fields is not None and dict(plan.fields) != fields:
         raise DataProblem(
             f"`data {plan.name}` should give {_listed(plan.fields)}, and these files give"
-            f" {_listed(fields)}", code="E0604",
-            help="a `Resize` in `transform` gives images the size that the model takes")
+            f" {_listed(fields)}",
+            code="E0604",
+            help="a `Resize` in `transform` gives images the size that the model takes",
+        )
     return fields
 
 
@@ -96,13 +113,18 @@ def _types(arrays: Arrays) -> dict[str, TensorType]:
 
 def _split(plan: DataPlan, stored: Stored) -> tuple[Split, Split, Split]:
     whole = Split(stored.train)
-    shares = (plan.validation if stored.validation is None else 0.0,
-              plan.test if stored.test is None else 0.0)
+    shares = (
+        plan.validation if stored.validation is None else 0.0,
+        plan.test if stored.test is None else 0.0,
+    )
     try:
         indices = split_indices(len(whole), *shares, plan.seed)
     except ValueError as error:
-        raise DataProblem(f"in `data {plan.name}`: {error}", code="E0607",
-                          help="give more examples, or smaller shares") from error
+        raise DataProblem(
+            f"in `data {plan.name}`: {error}",
+            code="E0607",
+            help="give more examples, or smaller shares",
+        ) from error
     train = whole if len(indices[0]) == len(whole) else whole.take(indices[0])
     validation = Split(stored.validation) if stored.validation else whole.take(indices[1])
     test = Split(stored.test) if stored.test else whole.take(indices[2])
@@ -114,7 +136,9 @@ def _notes(plan: DataPlan, source: Source, stored: Stored) -> tuple[str, ...]:
     own = (("validation", plan.validation, stored.validation), ("test", plan.test, stored.test))
     return tuple(
         f"`{kind}` has a {name} split of its own, so `{name} = {share:.4g}` is not used"
-        for name, share, arrays in own if share > 0 and arrays is not None)
+        for name, share, arrays in own
+        if share > 0 and arrays is not None
+    )
 
 
 def _listed(fields: dict[str, TensorType]) -> str:

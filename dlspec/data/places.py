@@ -54,8 +54,9 @@ class Place(NamedTuple):
     def check_inside(self, path: Path) -> None:
         """Raise DataProblem where `path`, its links resolved, leaves a root that confines it."""
         if self.confined and not path.resolve().is_relative_to(self.root.resolve()):
-            raise DataProblem(f"{path}: is a link that leaves the folder of the spec",
-                              code="E0605", help=_MOVE)
+            raise DataProblem(
+                f"{path}: is a link that leaves the folder of the spec", code="E0605", help=_MOVE
+            )
 
     def check_files(self, paths: Iterable[Path]) -> None:
         """Check many files as `file` does; links alone are resolved, for speed."""
@@ -78,8 +79,10 @@ def check_file(path: Path) -> None:
         raise DataProblem(f"{path}: is not a regular file")
     if status.st_size > MOST_BYTES:
         size = status.st_size / 2**30
-        raise DataProblem(f"{path}: has {size:,.0f} GiB, more than the {MOST_BYTES >> 30} GiB"
-                          " that a data file may have")
+        raise DataProblem(
+            f"{path}: has {size:,.0f} GiB, more than the {MOST_BYTES >> 30} GiB"
+            " that a data file may have"
+        )
 
 
 def _exists(path: Path) -> bool:

@@ -76,15 +76,19 @@ def _stage(transform: AnyTransform) -> _Stage:
 
 
 def _fixed(
-    function: Callable[..., torch.Tensor], arguments: tuple[object, ...],
-    images: torch.Tensor, generator: torch.Generator | None,
+    function: Callable[..., torch.Tensor],
+    arguments: tuple[object, ...],
+    images: torch.Tensor,
+    generator: torch.Generator | None,
 ) -> torch.Tensor:
     return function(images, *arguments)
 
 
 def _random(
-    function: Callable[..., torch.Tensor], arguments: tuple[object, ...],
-    images: torch.Tensor, generator: torch.Generator | None,
+    function: Callable[..., torch.Tensor],
+    arguments: tuple[object, ...],
+    images: torch.Tensor,
+    generator: torch.Generator | None,
 ) -> torch.Tensor:
     assert generator is not None, "random transforms are for training alone"
     return function(images, *arguments, generator)

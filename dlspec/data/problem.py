@@ -21,8 +21,14 @@ class DataProblem(Exception):
                a file is missing or the machine has no room for it.
     """
 
-    def __init__(self, message: str, *, code: str | None = None, help: str | None = None,
-                 exit_code: int = SPEC_AT_FAULT) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        help: str | None = None,
+        exit_code: int = SPEC_AT_FAULT,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
@@ -55,8 +61,9 @@ def told_as_problems(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # a decoder's, such as gzip's BadGzipFile
             raise DataProblem(f"{path}: cut short or corrupt") from error
-        raise DataProblem(f"{error.filename or path}: {error.strerror}",
-                          exit_code=ENVIRONMENT) from error
+        raise DataProblem(
+            f"{error.filename or path}: {error.strerror}", exit_code=ENVIRONMENT
+        ) from error
     except ValueError as error:
         own = str(error).startswith(str(path))  # else a decoder's, about nothing a user knows
         raise DataProblem(str(error) if own else f"{path}: cut short or corrupt") from error

@@ -45,8 +45,9 @@ def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...
         case Npz():
             return _npz(place.file(source.path))
         case _:
-            raise DataProblem(f"`{source.kind_name()}` cannot be read by this version of dlspec",
-                              code="E0603")
+            raise DataProblem(
+                f"`{source.kind_name()}` cannot be read by this version of dlspec", code="E0603"
+            )
 
 
 _MNIST_HELP = (
@@ -95,11 +96,15 @@ def _labelled_images(
     path: Path, images: NDArray[Any], labels: NDArray[Any], classes: int | None = None
 ) -> Arrays:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataProblem(f"{path}: holds {images.dtype}{list(images.shape)}; images are uint8,"
-                          " [examples, height, width] or [examples, channels, height, width]")
+        raise DataProblem(
+            f"{path}: holds {images.dtype}{list(images.shape)}; images are uint8,"
+            " [examples, height, width] or [examples, channels, height, width]"
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataProblem(f"{path}: its labels are {labels.dtype}{list(labels.shape)}; labels"
-                          " are whole numbers, one for each image")
+        raise DataProblem(
+            f"{path}: its labels are {labels.dtype}{list(labels.shape)}; labels"
+            " are whole numbers, one for each image"
+        )
     if len(images) != len(labels):
         raise DataProblem(f"{path}: there are {len(images):,} images and {len(labels):,} labels")
     if images.size == 0:
@@ -126,8 +131,11 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
     try:
         from dlspec.data.images import list_images, read_images
     except ModuleNotFoundError as error:
-        raise DataProblem("`image_folder` needs Pillow, which is not installed", exit_code=3,
-                          help='pip install "dlspec[train]"') from error
+        raise DataProblem(
+            "`image_folder` needs Pillow, which is not installed",
+            exit_code=3,
+            help='pip install "dlspec[train]"',
+        ) from error
 
     steps = leading_steps(transform)
     with told_as_problems(folder):
@@ -147,8 +155,13 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
         numbers = np.array([classes.index(c) for c in own], dtype=np.int64)[labels]
         stored[name] = {"image": images[start : start + len(files)], "label": numbers}
         start += len(files)
-    return Stored(stored["train"], stored.get("validation"), stored.get("test"),
-                  classes=classes, done=len(steps))
+    return Stored(
+        stored["train"],
+        stored.get("validation"),
+        stored.get("test"),
+        classes=classes,
+        done=len(steps),
+    )
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -160,12 +173,17 @@ def split_folders(folder: Path) -> dict[str, Path]:
     train = folder / "train"
     if not train.is_dir() or not any(path.is_dir() for path in train.iterdir()):
         return {"train": folder}
-    parts = {path.name: path for path in sorted(folder.iterdir())
-             if path.is_dir() and not path.name.startswith(".")}
+    parts = {
+        path.name: path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith(".")
+    }
     strange = sorted(set(parts) - {"train", "validation", "test"})
     if strange:
-        raise DataProblem(f"{folder / strange[0]}: beside `train` stand `validation` and `test`"
-                          " alone", help="rename or move this folder")
+        raise DataProblem(
+            f"{folder / strange[0]}: beside `train` stand `validation` and `test` alone",
+            help="rename or move this folder",
+        )
     return parts
 
 

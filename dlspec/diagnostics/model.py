@@ -61,15 +61,31 @@ class Report:
         self.diagnostics: list[Diagnostic] = []
         self._seen: set[tuple[str, int, int, int, str]] = set()
 
-    def error(self, code: str, span: Span, message: str, *, label: str = "",
-              labels: Iterable[Label] = (), help: str | None = None,
-              fix: Fix | None = None) -> None:
+    def error(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        labels: Iterable[Label] = (),
+        help: str | None = None,
+        fix: Fix | None = None,
+    ) -> None:
         """Record an error. See `Diagnostic` for the parts."""
         self.add(Diagnostic(code, "error", message, span, label, tuple(labels), help, fix))
 
-    def warning(self, code: str, span: Span, message: str, *, label: str = "",
-                labels: Iterable[Label] = (), help: str | None = None,
-                fix: Fix | None = None) -> None:
+    def warning(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        labels: Iterable[Label] = (),
+        help: str | None = None,
+        fix: Fix | None = None,
+    ) -> None:
         """Record a warning. See `Diagnostic` for the parts."""
         self.add(Diagnostic(code, "warning", message, span, label, tuple(labels), help, fix))
 
@@ -90,5 +106,9 @@ class Report:
 
     def ordered(self) -> tuple[Diagnostic, ...]:
         """All diagnostics by file and place."""
-        return tuple(sorted(self.diagnostics,
-                            key=lambda d: (d.span.source.name, d.span.start, d.span.end, d.code)))
+        return tuple(
+            sorted(
+                self.diagnostics,
+                key=lambda d: (d.span.source.name, d.span.start, d.span.end, d.code),
+            )
+        )

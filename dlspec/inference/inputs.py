@@ -81,7 +81,8 @@ class Reader(NamedTuple):
         if len(shape) != 3 or self.card.dtype != "float" or not isinstance(shape[0], int):
             raise InferenceProblem(
                 f"{name}: `{self.card.name}` takes {self._type_text()}, which is no image",
-                help="give a `.npy` file, or a `.csv` file with a row for each example")
+                help="give a `.npy` file, or a `.csv` file with a row for each example",
+            )
         return self._finish(name, read_image(content, name, shape[0]))
 
     def _npy(self, path: Path) -> Array:
@@ -91,22 +92,26 @@ class Reader(NamedTuple):
         except OSError as error:
             raise InferenceProblem(f"{path}: {error.strerror or 'cut short or damaged'}") from error
         except Exception as error:  # a damaged header raises whatever its parser does
-            raise InferenceProblem(f"{path}: not a `.npy` file of numbers, or a damaged one"
-                                   ) from error
+            raise InferenceProblem(
+                f"{path}: not a `.npy` file of numbers, or a damaged one"
+            ) from error
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             raise InferenceProblem(f"{path}: not a `.npy` file of numbers")
         if array.ndim == len(self.card.shape):
             return array[None]
         if array.ndim == len(self.card.shape) + 1:
             return array
-        raise InferenceProblem(f"{path}: is {list(array.shape)}; `{self.card.name}` takes "
-                               f"{self._type_text()}, or several along a first axis")
+        raise InferenceProblem(
+            f"{path}: is {list(array.shape)}; `{self.card.name}` takes "
+            f"{self._type_text()}, or several along a first axis"
+        )
 
     def _csv(self, path: Path) -> Array:
         """The rows of a CSV file; a first row that holds no numbers names the columns."""
         if len(self.card.shape) != 1:
-            raise InferenceProblem(f"{path}: a row of a CSV file is flat; `{self.card.name}` "
-                                   f"takes {self._type_text()}")
+            raise InferenceProblem(
+                f"{path}: a row of a CSV file is flat; `{self.card.name}` takes {self._type_text()}"
+            )
         try:
             text = path.read_bytes().decode("utf-8-sig")
             rows = [row for row in csv.reader(io.StringIO(text)) if row]
@@ -121,13 +126,15 @@ class Reader(NamedTuple):
     def _row(self, path: Path, number: int, row: list[str]) -> list[float]:
         (size,) = self.card.shape
         if isinstance(size, int) and len(row) != size:
-            raise InferenceProblem(f"{path}: row {number} has {len(row)} numbers; "
-                                   f"`{self.card.name}` takes {size}")
+            raise InferenceProblem(
+                f"{path}: row {number} has {len(row)} numbers; `{self.card.name}` takes {size}"
+            )
         try:
             return [float(cell) for cell in row]
         except ValueError as error:
-            raise InferenceProblem(f"{path}: row {number} holds something that is no number"
-                                   ) from error
+            raise InferenceProblem(
+                f"{path}: row {number} holds something that is no number"
+            ) from error
 
     def _finish(self, name: str, array: Array) -> Example:
         """Prepare an example and hold it to the type of the input."""
@@ -138,12 +145,16 @@ class Reader(NamedTuple):
             return Example(name, None, InferenceProblem(f"{name}: {error}"))
         fits = len(array.shape) == len(self.card.shape) and all(
             isinstance(want, str) or have == want
-            for have, want in zip(array.shape, self.card.shape, strict=False))
+            for have, want in zip(array.shape, self.card.shape, strict=False)
+        )
         if not fits:
             return Example(name, None, self._misfit(name, array))
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            return Example(name, None, InferenceProblem(
-                f"{name}: holds numbers that are not finite in float32"))
+            return Example(
+                name,
+                None,
+                InferenceProblem(f"{name}: holds numbers that are not finite in float32"),
+            )
         return Example(name, array)
 
     def _prepared(self, array: Array) -> Array:
@@ -163,7 +174,9 @@ class Reader(NamedTuple):
             f"{name}: is {list(array.shape)} as the model would get it; `{self.card.name}` takes "
             f"{self._type_text()}",
             help="resize it, or train with a `Resize` in the data's `transform`"
-            if resize else None)
+            if resize
+            else None,
+        )
 
     def _type_text(self) -> str:
         return f"{self.card.dtype}[{', '.join(map(str, self.card.shape))}]"
@@ -171,9 +184,13 @@ class Reader(NamedTuple):
 
 def images_below(folder: Path) -> list[Path]:
     """The images in a folder and the folders in it, hidden ones left out."""
-    found = [path for path in folder.rglob("*")
-             if path.suffix.lower() in ENDINGS and path.is_file()
-             and not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in ENDINGS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
     if not found:
         raise InferenceProblem(f"{folder}: holds no images")
     return sorted(found)

@@ -43,8 +43,9 @@ def read_model(path: Path) -> ModelFile:
     try:
         found = list(fields(memoryview(content)))
     except ValueError as error:
-        raise InferenceProblem(f"{path}: not an ONNX file, or one that is {_harm(error)}"
-                               ) from error
+        raise InferenceProblem(
+            f"{path}: not an ONNX file, or one that is {_harm(error)}"
+        ) from error
     if sum(field.number == _GRAPH for field in found) != 1:
         raise InferenceProblem(f"{path}: not an ONNX file: it has no graph")
     metadata = _metadata(path, found)
@@ -64,8 +65,9 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise InferenceProblem(f"{path}: not a file", exit_code=ENVIRONMENT)
         if status.st_size > LARGEST:
-            raise InferenceProblem(f"{path}: {status.st_size / 2**30:.1f} GiB; an ONNX file has "
-                                   "at most 2 GiB")
+            raise InferenceProblem(
+                f"{path}: {status.st_size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB"
+            )
         return path.read_bytes()
     except (OSError, ValueError) as error:  # a name with a null character is a ValueError
         reason = getattr(error, "strerror", None) or "cannot be read"
@@ -93,8 +95,10 @@ def _is_whole(path: Path, content: bytes, found: list[Field]) -> bool:
     if key != CHECKSUM:
         return False
     if hashlib.sha256(memoryview(content)[: last.start]).hexdigest() != checksum:
-        raise InferenceProblem(f"{path}: damaged: its checksum does not match its content",
-                               help="export the model again")
+        raise InferenceProblem(
+            f"{path}: damaged: its checksum does not match its content",
+            help="export the model again",
+        )
     return True
 
 
@@ -112,23 +116,34 @@ def _refuse_external_files(path: Path, content: bytes) -> None:
         except (OSError, ValueError, RuntimeError):  # links in a circle, null characters
             fine = False
         if not fine:
-            raise InferenceProblem(f"{path}: names {name[:200]!r} as a file of weights, which is "
-                                   "not a file in the model's own folder")
+            raise InferenceProblem(
+                f"{path}: names {name[:200]!r} as a file of weights, which is "
+                "not a file in the model's own folder"
+            )
 
 
 def _try_out(path: Path, content: bytes) -> None:
     """Load and run the model in a process with limits. Raises InferenceProblem where it fails."""
-    command = [sys.executable, "-m", "dlspec.inference.trial", str(path.parent.resolve()),
-               str(TRIAL_SECONDS)]
+    command = [
+        sys.executable,
+        "-m",
+        "dlspec.inference.trial",
+        str(path.parent.resolve()),
+        str(TRIAL_SECONDS),
+    ]
     try:
         done = subprocess.run(  # noqa: S603 - our own module in our own interpreter
-            command, input=content, capture_output=True, timeout=TRIAL_SECONDS, check=False)
+            command, input=content, capture_output=True, timeout=TRIAL_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise InferenceProblem(f"{path}: ONNX Runtime did not load and run it within "
-                               f"{TRIAL_SECONDS} s") from error
+        raise InferenceProblem(
+            f"{path}: ONNX Runtime did not load and run it within {TRIAL_SECONDS} s"
+        ) from error
     if done.returncode == ENVIRONMENT:
-        raise InferenceProblem("this needs the package `onnxruntime`: install it with "
-                               "`pip install 'dlspec[onnx]'`", exit_code=ENVIRONMENT)
+        raise InferenceProblem(
+            "this needs the package `onnxruntime`: install it with `pip install 'dlspec[onnx]'`",
+            exit_code=ENVIRONMENT,
+        )
     try:
         problem = json.loads(done.stdout)
     except ValueError:

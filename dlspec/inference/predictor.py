@@ -65,11 +65,14 @@ class Predictor:
         if len(self.inputs) != 1:
             raise InferenceProblem(
                 f"{self._path}: has {len(self.inputs)} inputs; files can be given to models "
-                "with one", help="`dlspec.inference.Predictor.run` takes arrays by name")
+                "with one",
+                help="`dlspec.inference.Predictor.run` takes arrays by name",
+            )
         return Reader(self.inputs[0], self.preparation)
 
-    def predict(self, examples: Iterable[Example], top: int = 3
-                ) -> Iterator[Prediction | InferenceProblem]:
+    def predict(
+        self, examples: Iterable[Example], top: int = 3
+    ) -> Iterator[Prediction | InferenceProblem]:
         """What the model says of examples, in their order; of a bad one, its problem."""
         waiting = iter(examples)
         while group := list(islice(waiting, self._batch or _TOGETHER)):
@@ -77,8 +80,9 @@ class Predictor:
             for example in group:
                 yield example.problem if example.problem is not None else next(results)
 
-    def _run_examples(self, examples: list[Example], top: int
-                      ) -> Iterator[Prediction | InferenceProblem]:
+    def _run_examples(
+        self, examples: list[Example], top: int
+    ) -> Iterator[Prediction | InferenceProblem]:
         """Run examples together where they have one shape, else one after the other."""
         arrays = [example.array for example in examples if example.array is not None]
         if len({array.shape for array in arrays}) > 1 and self._batch is None:
@@ -94,14 +98,17 @@ class Predictor:
         outputs = self.run({self.inputs[0].name: stacked})
         for name, array in outputs.items():
             if array.shape[:1] != stacked.shape[:1]:
-                raise InferenceProblem(f"{self._path}: `{name}` is {list(array.shape)} for "
-                                       f"{len(stacked)} examples: its first axis is no batch")
+                raise InferenceProblem(
+                    f"{self._path}: `{name}` is {list(array.shape)} for "
+                    f"{len(stacked)} examples: its first axis is no batch"
+                )
         for number, example in enumerate(examples):
             own = {name: array[number] for name, array in outputs.items()}
             yield self._interpreted(example.name, own, top)
 
-    def _interpreted(self, name: str, outputs: Mapping[str, Array], top: int
-                     ) -> Prediction | InferenceProblem:
+    def _interpreted(
+        self, name: str, outputs: Mapping[str, Array], top: int
+    ) -> Prediction | InferenceProblem:
         for output, array in outputs.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 return InferenceProblem(f"{name}: `{output}` is not finite for it")
@@ -111,17 +118,22 @@ class Predictor:
         return interpret(name, outputs, cards, self.classes, top)
 
     def _foreign_inputs(self) -> tuple[InputCard, ...]:
-        return tuple(InputCard(name=value.name, dtype=_dtype(value), shape=_shape(value))
-                     for value in self._session.get_inputs())
+        return tuple(
+            InputCard(name=value.name, dtype=_dtype(value), shape=_shape(value))
+            for value in self._session.get_inputs()
+        )
 
     def _foreign_outputs(self) -> tuple[OutputCard, ...]:
-        return tuple(OutputCard(name=value.name, dtype=_dtype(value), shape=_shape(value))
-                     for value in self._session.get_outputs())
+        return tuple(
+            OutputCard(name=value.name, dtype=_dtype(value), shape=_shape(value))
+            for value in self._session.get_outputs()
+        )
 
     def _agree(self) -> None:
         """Raises InferenceProblem where a card names other inputs or outputs than the graph."""
-        graph = [value.name for value in (*self._session.get_inputs(),
-                                          *self._session.get_outputs())]
+        graph = [
+            value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())
+        ]
         if graph != [card.name for card in (*self.inputs, *self.outputs)]:
             raise InferenceProblem(f"{self._path}: its description does not fit its graph")
 

@@ -55,22 +55,28 @@ def resize(image: Array, height: int, width: int) -> Array:
     if image.shape[1:] == (height, width):
         return image
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in image]
-    return np.stack([np.asarray(channel.resize((width, height), Image.Resampling.BILINEAR))
-                     for channel in channels])
+    return np.stack(
+        [
+            np.asarray(channel.resize((width, height), Image.Resampling.BILINEAR))
+            for channel in channels
+        ]
+    )
 
 
 def center_crop(image: Array, height: int, width: int) -> Array:
     """Cut the middle out. Of an odd remainder, the smaller half goes to the top and left."""
     have_height, have_width = image.shape[1:]
     if height > have_height or width > have_width:
-        raise ValueError(f"`CenterCrop` cannot cut {height}×{width} out of "
-                         f"{have_height}×{have_width}")
+        raise ValueError(
+            f"`CenterCrop` cannot cut {height}×{width} out of {have_height}×{have_width}"
+        )
     top, left = (have_height - height) // 2, (have_width - width) // 2
     return image[:, top : top + height, left : left + width]
 
 
-def normalize(image: Array, mean: float | tuple[float, ...], std: float | tuple[float, ...]
-              ) -> Array:
+def normalize(
+    image: Array, mean: float | tuple[float, ...], std: float | tuple[float, ...]
+) -> Array:
     """Subtract the mean and divide by the standard deviation, one number or one a channel."""
     center = np.array(mean, np.float32).reshape(-1, 1, 1)
     scale = np.array(std, np.float32).reshape(-1, 1, 1)

@@ -13,8 +13,9 @@ class InferenceProblem(Exception):
     help:      how to mend it, where that is known.
     """
 
-    def __init__(self, message: str, *, help: str | None = None,
-                 exit_code: int = INPUT_AT_FAULT) -> None:
+    def __init__(
+        self, message: str, *, help: str | None = None, exit_code: int = INPUT_AT_FAULT
+    ) -> None:
         super().__init__(message)
         self.help = help
         self.exit_code = exit_code

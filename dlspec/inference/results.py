@@ -32,15 +32,26 @@ class Prediction(NamedTuple):
         """`{"input": …, "top": [{"class": 3, "description": "three", "probability": 0.98}]}`."""
         result: dict[str, object] = {"input": self.input}
         if self.top:
-            result["top"] = [{"class": rank.number, "description": rank.description,
-                              "probability": rank.probability} for rank in self.top]
+            result["top"] = [
+                {
+                    "class": rank.number,
+                    "description": rank.description,
+                    "probability": rank.probability,
+                }
+                for rank in self.top
+            ]
         if self.values:
             result["values"] = {name: array.tolist() for name, array in self.values.items()}
         return result
 
 
-def interpret(name: str, outputs: Mapping[str, Array], cards: Sequence[OutputCard],
-              classes: Sequence[str], top: int) -> Prediction:
+def interpret(
+    name: str,
+    outputs: Mapping[str, Array],
+    cards: Sequence[OutputCard],
+    classes: Sequence[str],
+    top: int,
+) -> Prediction:
     """What the outputs of one example mean. The first that ranks classes is ranked."""
     ranks: tuple[Rank, ...] = ()
     values: dict[str, Array] = {}
@@ -77,8 +88,10 @@ def with_meaning(card: OutputCard, array: Array) -> OutputCard:
 def ranked(shares: Array, classes: Sequence[str], top: int) -> tuple[Rank, ...]:
     """The likeliest classes, of equal ones the smaller number first."""
     order: list[int] = np.argsort(-shares, kind="stable")[:top].tolist()
-    return tuple(Rank(number, classes[number] if number < len(classes) else None,
-                      float(shares[number])) for number in order)
+    return tuple(
+        Rank(number, classes[number] if number < len(classes) else None, float(shares[number]))
+        for number in order
+    )
 
 
 def softmax(scores: Array) -> Array:

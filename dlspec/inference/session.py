@@ -9,8 +9,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 _DTYPES = {
-    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16",
-    "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
 }
 
@@ -19,8 +23,7 @@ def open_session(content: bytes, folder: str) -> onnxruntime.InferenceSession:
     """A session of a model's bytes, whose external tensors may lie in `folder`."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path",
-                                     folder)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
@@ -34,7 +37,8 @@ def element_type(value: Any) -> np.dtype[Any]:
 def zeros(session: onnxruntime.InferenceSession) -> dict[str, NDArray[Any]]:
     """One example of zeros for every input, sizes known only at run time taken as 1."""
     return {
-        value.name: np.zeros([size if isinstance(size, int) else 1 for size in value.shape],
-                             element_type(value))
+        value.name: np.zeros(
+            [size if isinstance(size, int) else 1 for size in value.shape], element_type(value)
+        )
         for value in session.get_inputs()
     }

@@ -66,8 +66,11 @@ def external_files(model: memoryview) -> set[str]:
                 found.add(value)
             continue
         inside = _INSIDE[kind]
-        waiting += [(inside[field.number], field.content)
-                    for field in fields(message) if field.number in inside]
+        waiting += [
+            (inside[field.number], field.content)
+            for field in fields(message)
+            if field.number in inside
+        ]
     return found
 
 

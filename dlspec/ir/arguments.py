@@ -37,18 +37,24 @@ NonNegativeInt: TypeAlias = Annotated[
 ]
 Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
 Axis: TypeAlias = Annotated[
-    int, BeforeValidator(_axis), Field(gt=-(2**31), lt=2**31),
+    int,
+    BeforeValidator(_axis),
+    Field(gt=-(2**31), lt=2**31),
     Expected("a whole number (the batch is not counted), or `channels` for 0"),
 ]
 Float: TypeAlias = Annotated[
     float, BeforeValidator(_number), Field(allow_inf_nan=False), Expected("a number")
 ]
 PositiveFloat: TypeAlias = Annotated[
-    float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False),
+    float,
+    BeforeValidator(_number),
+    Field(gt=0, allow_inf_nan=False),
     Expected("a number greater than 0"),
 ]
 NonNegativeFloat: TypeAlias = Annotated[
-    float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False),
+    float,
+    BeforeValidator(_number),
+    Field(ge=0, allow_inf_nan=False),
     Expected("a number of at least 0"),
 ]
 Fraction: TypeAlias = Annotated[
@@ -71,6 +77,8 @@ OptionalSize: TypeAlias = Annotated[
 ]
 Padding: TypeAlias = Annotated[
     Literal["same", "valid"] | PaddingSize,
-    Expected("`same`, `valid`, a whole number of at least 0, or one for each spatial axis, "
-             "such as (1, 0)"),
+    Expected(
+        "`same`, `valid`, a whole number of at least 0, or one for each spatial axis, "
+        "such as (1, 0)"
+    ),
 ]

@@ -85,13 +85,13 @@ def from_metadata(metadata: Mapping[str, str]) -> Card | None:
     Raises ValueError where it has one that cannot be read.
     """
     texts = {"version", "model", "spec_hash"}
-    known = {name: metadata[PREFIX + name] for name in Card.model_fields
-             if PREFIX + name in metadata}
+    known = {
+        name: metadata[PREFIX + name] for name in Card.model_fields if PREFIX + name in metadata
+    }
     if not texts <= set(known):
         return None
     try:
-        values = {name: text if name in texts else json.loads(text)
-                  for name, text in known.items()}
+        values = {name: text if name in texts else json.loads(text) for name, text in known.items()}
         return TypeAdapter(Card).validate_json(json.dumps(values))
     except (ValueError, RecursionError) as error:
         raise ValueError("its description of itself cannot be read") from error

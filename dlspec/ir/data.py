@@ -149,8 +149,9 @@ class CenterCrop(Transform):
 
     def infer(self, image: TensorType) -> TensorType:
         channels, height, width = _image(self, image)
-        for axis, have, want in zip(("height", "width"), (height, width), _pair(self.size),
-                                    strict=True):
+        for axis, have, want in zip(
+            ("height", "width"), (height, width), _pair(self.size), strict=True
+        ):
             if isinstance(have, int) and have < want:
                 raise ValueError(f"`CenterCrop` cannot cut {axis} {want} out of {have}")
         return tensor(channels, *_pair(self.size))
@@ -165,8 +166,9 @@ class RandomCrop(Transform):
 
     def infer(self, image: TensorType) -> TensorType:
         channels, height, width = _image(self, image)
-        for axis, have, want in zip(("height", "width"), (height, width), _pair(self.size),
-                                    strict=True):
+        for axis, have, want in zip(
+            ("height", "width"), (height, width), _pair(self.size), strict=True
+        ):
             if isinstance(have, int) and have + 2 * self.padding < want:
                 padded = have + 2 * self.padding
                 raise ValueError(f"`RandomCrop` cannot cut {axis} {want} out of {padded}")
@@ -206,7 +208,8 @@ class Normalize(Transform):
         for name, value in given.items():
             if isinstance(value, tuple) and isinstance(channels, int) and len(value) != channels:
                 raise ValueError(
-                    f"`{name}` of `Normalize` has {len(value)} numbers for {channels} channels")
+                    f"`{name}` of `Normalize` has {len(value)} numbers for {channels} channels"
+                )
         return image
 
 

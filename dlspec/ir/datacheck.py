@@ -78,10 +78,15 @@ def _path_problems(plan: DataPlan) -> list[PlanProblem]:
         reason = path_problem(getattr(plan.source, name))
         if reason is not None:
             kind = plan.source.kind_name()
-            problems.append(PlanProblem(
-                "E0605", f"source.{name}", f"the path `{name}` of `{kind}` {reason}",
-                "write a path relative to the spec's folder; on the command line,"
-                " `--data-root DIR` moves where paths start"))
+            problems.append(
+                PlanProblem(
+                    "E0605",
+                    f"source.{name}",
+                    f"the path `{name}` of `{kind}` {reason}",
+                    "write a path relative to the spec's folder; on the command line,"
+                    " `--data-root DIR` moves where paths start",
+                )
+            )
     return problems
 
 
@@ -90,15 +95,25 @@ def _transform_problems(plan: DataPlan) -> list[PlanProblem]:
     for number, transform in enumerate(plan.transform):
         if transform.random:
             name = transform.kind_name()
-            problems.append(PlanProblem(
-                "E0606", f"transform.{number}",
-                f"`{name}` is random, and `transform` prepares validation and test examples too",
-                f"move it to `augment = {name}…`, which is for training alone"))
+            problems.append(
+                PlanProblem(
+                    "E0606",
+                    f"transform.{number}",
+                    f"`{name}` is random, and `transform` prepares validation and test "
+                    "examples too",
+                    f"move it to `augment = {name}…`, which is for training alone",
+                )
+            )
     for number, transform in enumerate(plan.augment):
         if isinstance(transform, Normalize):
-            problems.append(PlanProblem(
-                "E0606", f"augment.{number}", "`Normalize` in `augment` would reach training alone",
-                "move it to `transform`"))
+            problems.append(
+                PlanProblem(
+                    "E0606",
+                    f"augment.{number}",
+                    "`Normalize` in `augment` would reach training alone",
+                    "move it to `transform`",
+                )
+            )
     return problems or _shape_problems(plan)
 
 
@@ -120,26 +135,39 @@ def _shape_problems(plan: DataPlan) -> list[PlanProblem]:
     evaluation, training = results
     if training != evaluation:
         have, want = training["image"].shape_text(), evaluation["image"].shape_text()
-        return [PlanProblem(
-            "E0606", "augment",
-            f"training would see images {have}, validation and test {want}",
-            "let `augment` keep the size of its images, as `RandomCrop(28, padding=2)` does for"
-            " 28×28")]
+        return [
+            PlanProblem(
+                "E0606",
+                "augment",
+                f"training would see images {have}, validation and test {want}",
+                "let `augment` keep the size of its images, as `RandomCrop(28, padding=2)` does for"
+                " 28×28",
+            )
+        ]
     return []
 
 
 def _split_problems(plan: DataPlan) -> list[PlanProblem]:
     if plan.test > 0 and plan.source.has_test_split:
         kind = plan.source.kind_name()
-        return [PlanProblem(
-            "W0601", "test", f"`{kind}` has a test split of its own, so this share is not used",
-            "leave `test` out")]
+        return [
+            PlanProblem(
+                "W0601",
+                "test",
+                f"`{kind}` has a test split of its own, so this share is not used",
+                "leave `test` out",
+            )
+        ]
     if plan.validation + plan.test >= 1:
-        return [PlanProblem(
-            "E0607", "test" if plan.test >= plan.validation else "validation",
-            f"`validation` and `test` take {plan.validation + plan.test:.0%} of the examples"
-            " and leave none for training",
-            "let the two shares add up to less than 100%")]
+        return [
+            PlanProblem(
+                "E0607",
+                "test" if plan.test >= plan.validation else "validation",
+                f"`validation` and `test` take {plan.validation + plan.test:.0%} of the examples"
+                " and leave none for training",
+                "let the two shares add up to less than 100%",
+            )
+        ]
     return []
 
 

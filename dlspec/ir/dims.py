@@ -126,8 +126,9 @@ def exact_quotient(dim: Dim, divisor: Dim) -> Dim | None:
             factors.remove(factor)
         if term.coefficient % by.coefficient:
             return None
-        quotients.append(Term(coefficient=term.coefficient // by.coefficient,
-                              factors=tuple(factors)))
+        quotients.append(
+            Term(coefficient=term.coefficient // by.coefficient, factors=tuple(factors))
+        )
     return _build(quotients)
 
 
@@ -202,5 +203,3 @@ def _build(terms: Iterable[Term]) -> Dim:
         return kept[()]
     order = sorted(kept, key=lambda factors: (len(factors), [str(f) for f in factors]))
     return SymbolicDim(terms=tuple(Term(coefficient=kept[f], factors=f) for f in order))
-
-

@@ -19,6 +19,7 @@ from dlspec.ir.types import TensorType
 
 IR_VERSION = 1
 
+
 class _Node(Frozen):
     path: str
     """The name within its graph, `conv1`: unique there, and a part of its weights' names."""

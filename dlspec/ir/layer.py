@@ -28,8 +28,15 @@ class ShapeProblem(Exception):
              place that made it can be shown too
     """
 
-    def __init__(self, code: str, message: str, *, label: str = "", help: str | None = None,
-                 culprit: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        label: str = "",
+        help: str | None = None,
+        culprit: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -112,13 +119,15 @@ class Layer(Frozen):
         """
         return 0
 
-    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-              ) -> TorchForm | Unsupported:
+    def torch(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> TorchForm | Unsupported:
         """How PyTorch says it."""
         raise NotImplementedError(self.kind)
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-             ) -> OnnxForm | Unsupported:
+    def onnx(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> OnnxForm | Unsupported:
         """The ONNX nodes it becomes, for inference."""
         raise NotImplementedError(self.kind)
 
@@ -132,8 +141,11 @@ class Layer(Frozen):
         return sum((product(shape) for shape in self.weights(inputs).values()), 0)
 
     def __repr_args__(self) -> Any:
-        return [(n, getattr(self, n)) for n in type(self).model_fields
-                if getattr(self, n) != type(self).model_fields[n].default]
+        return [
+            (n, getattr(self, n))
+            for n in type(self).model_fields
+            if getattr(self, n) != type(self).model_fields[n].default
+        ]
 
 
 def _dump(layer: Layer) -> dict[str, Any]:

@@ -39,9 +39,13 @@ _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 def usable_path(name: str) -> bool:
     """Whether a node may be called that: an ASCII identifier that nothing else has taken."""
-    return (_PATH.fullmatch(name) is not None and not iskeyword(name)
-            and not name.startswith("__") and name not in MODULE_MEMBERS
-            and name not in _ARCHIVE)
+    return (
+        _PATH.fullmatch(name) is not None
+        and not iskeyword(name)
+        and not name.startswith("__")
+        and name not in MODULE_MEMBERS
+        and name not in _ARCHIVE
+    )
 
 
 def path_for(name: str) -> str:

@@ -38,7 +38,9 @@ class CrossEntropy(Loss):
     from_logits: ClassVar[str | None] = "Softmax"
     target: ClassVar[Target] = "classes"
     aliases: ClassVar[tuple[str, ...]] = (
-        "categorical_crossentropy", "sparse_categorical_crossentropy", "crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "crossentropy",
         "CrossEntropyLoss",
     )
     kind: Literal["cross_entropy"] = "cross_entropy"
@@ -53,7 +55,10 @@ class BinaryCrossEntropy(Loss):
     summary: ClassVar[str] = "cross entropy of independent yes-or-no scores and 0 or 1"
     from_logits: ClassVar[str | None] = "Sigmoid"
     aliases: ClassVar[tuple[str, ...]] = (
-        "binary_crossentropy", "bce", "BCELoss", "BCEWithLogitsLoss",
+        "binary_crossentropy",
+        "bce",
+        "BCELoss",
+        "BCEWithLogitsLoss",
     )
     kind: Literal["binary_cross_entropy"] = "binary_cross_entropy"
 
@@ -267,7 +272,8 @@ class TrainSettings(Frozen):
     epochs: PositiveInt | None = Field(None, description="passes over the training split")
     steps: PositiveInt | None = Field(None, description="optimizer steps, instead of epochs")
     precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="bf16 where the device computes it natively, else float32")
+        "auto", description="bf16 where the device computes it natively, else float32"
+    )
     gradient_clip: PositiveFloat | None = Field(None, description="greatest norm of the gradient")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order and augmentation")
 

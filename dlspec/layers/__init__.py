@@ -140,8 +140,13 @@ def layer_names() -> tuple[str, ...]:
 
 def snake_case(name: str) -> str:
     """`BatchNorm` is `batch_norm`, `ReLU6` is `relu6`, `LSTM` is `lstm`, `GELU` is `gelu`."""
-    known = {"ReLU": "relu", "ReLU6": "relu6", "PReLU": "prelu", "LeakyReLU": "leaky_relu",
-             "SiLU": "silu"}
+    known = {
+        "ReLU": "relu",
+        "ReLU6": "relu6",
+        "PReLU": "prelu",
+        "LeakyReLU": "leaky_relu",
+        "SiLU": "silu",
+    }
     if name in known:
         return known[name]
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -45,8 +45,10 @@ class Activation(Layer):
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         kwargs = self.torch_arguments()
-        return TorchForm(Call(self.torch_module, (), kwargs),
-                         functional=called(self.torch_function, "{0}", **kwargs))
+        return TorchForm(
+            Call(self.torch_module, (), kwargs),
+            functional=called(self.torch_function, "{0}", **kwargs),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         return OnnxForm((OnnxNode(self.onnx_op, ("x0",), attributes=self.onnx_attributes()),))

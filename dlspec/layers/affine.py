@@ -23,19 +23,20 @@ def affine(size: int, scale: bool, shift: bool) -> dict[str, tuple[int, ...]]:
 
 def ones_and_zeros(layer: Layer, inputs: tuple[TensorType, ...]) -> dict[str, Initial]:
     """How they start: a scale of 1 and a shift of 0."""
-    return {name: ("constant", 1.0 if name == "weight" else 0.0)
-            for name in layer.weights(inputs)}
+    return {name: ("constant", 1.0 if name == "weight" else 0.0) for name in layer.weights(inputs)}
 
 
-def torch_norm(name: str, args: tuple[Argument, ...], kwargs: dict[str, Argument], scale: bool,
-               shift: bool) -> TorchForm:
+def torch_norm(
+    name: str, args: tuple[Argument, ...], kwargs: dict[str, Argument], scale: bool, shift: bool
+) -> TorchForm:
     """The module `nn.NAME`, or a subclass of it that lacks the scale or the shift."""
     if scale and shift:
         return TorchForm(Call(f"nn.{name}", args, kwargs))
     if not scale and not shift:
         return TorchForm(Call(f"nn.{name}", args, kwargs | {"affine": False}))
-    new, dropped, kept = (f"Shifted{name}", "weight", "shift") if shift else (
-        f"Scaled{name}", "bias", "scale")
+    new, dropped, kept = (
+        (f"Shifted{name}", "weight", "shift") if shift else (f"Scaled{name}", "bias", "scale")
+    )
     definition = f'''class {new}(nn.{name}):
     """`nn.{name}` with a learned {kept} alone."""
 
@@ -46,8 +47,9 @@ def torch_norm(name: str, args: tuple[Argument, ...], kwargs: dict[str, Argument
     return TorchForm(Call(new, args, kwargs), definitions=(definition,))
 
 
-def onnx_affine(size: int, scale: bool, shift: bool
-                ) -> tuple[tuple[str, ...], dict[str, OnnxConstant]]:
+def onnx_affine(
+    size: int, scale: bool, shift: bool
+) -> tuple[tuple[str, ...], dict[str, OnnxConstant]]:
     """The scale and the shift that ONNX's operators always take: learned, or ones and zeros."""
     constants: dict[str, OnnxConstant] = {}
     if not scale:

@@ -61,28 +61,45 @@ class Attention(Layer):
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         if len(inputs) == 2:
-            raise ShapeProblem("E0407", "`Attention` is fed one tensor, or three: (query, key, "
-                               "value); these are 2", culprit=1)
+            raise ShapeProblem(
+                "E0407",
+                "`Attention` is fed one tensor, or three: (query, key, value); these are 2",
+                culprit=1,
+            )
         needs_float(self, *inputs)
         for number, x in enumerate(inputs):
             if x.rank != 2:
-                raise ShapeProblem("E0401", "`Attention` needs [length, features]; this is "
-                                   f"{x.shape_text()}", culprit=number)
+                raise ShapeProblem(
+                    "E0401",
+                    f"`Attention` needs [length, features]; this is {x.shape_text()}",
+                    culprit=number,
+                )
             fixed(self, x, -1, number)
         query, key, value = _three(inputs)
         features = fixed(self, query, -1)
         if features % self.heads:
-            raise ShapeProblem("E0404", f"`Attention` cannot share {features} features among "
-                               f"{self.heads} heads", culprit=0,
-                               label=f"{self.heads} does not divide {features}")
+            raise ShapeProblem(
+                "E0404",
+                f"`Attention` cannot share {features} features among {self.heads} heads",
+                culprit=0,
+                label=f"{self.heads} does not divide {features}",
+            )
         if key.shape[0] != value.shape[0]:
-            raise ShapeProblem("E0402", "keys and values of `Attention` come in pairs: "
-                               f"{key.shape_text()} and {value.shape_text()}", culprit=2,
-                               label=f"axis 0 differs: {key.shape[0]} and {value.shape[0]}")
+            raise ShapeProblem(
+                "E0402",
+                "keys and values of `Attention` come in pairs: "
+                f"{key.shape_text()} and {value.shape_text()}",
+                culprit=2,
+                label=f"axis 0 differs: {key.shape[0]} and {value.shape[0]}",
+            )
         if self.causal and query.shape[0] != key.shape[0]:
-            raise ShapeProblem("E0402", "causal `Attention` needs as many keys as queries: "
-                               f"{query.shape_text()} and {key.shape_text()}", culprit=1,
-                               label=f"axis 0 differs: {query.shape[0]} and {key.shape[0]}")
+            raise ShapeProblem(
+                "E0402",
+                "causal `Attention` needs as many keys as queries: "
+                f"{query.shape_text()} and {key.shape_text()}",
+                culprit=1,
+                label=f"axis 0 differs: {query.shape[0]} and {key.shape[0]}",
+            )
         return (query,)
 
     def _widths(self, inputs: tuple[TensorType, ...]) -> tuple[int, int, int]:
@@ -95,8 +112,11 @@ class Attention(Layer):
         if width == key == value:
             shapes: dict[str, tuple[int, ...]] = {"in_proj_weight": (3 * width, width)}
         else:
-            shapes = {"q_proj_weight": (width, width), "k_proj_weight": (width, key),
-                      "v_proj_weight": (width, value)}
+            shapes = {
+                "q_proj_weight": (width, width),
+                "k_proj_weight": (width, key),
+                "v_proj_weight": (width, value),
+            }
         if self.bias:
             shapes["in_proj_bias"] = (3 * width,)
         shapes["out_proj.weight"] = (width, width)
@@ -132,14 +152,21 @@ class Attention(Layer):
             chosen["vdim"] = value
         arguments = (width, self.heads), chosen | {"batch_first": True}
         if len(inputs) == 1:
-            name, source = ("CausalSelfAttention", _CAUSAL_SELF_ATTENTION) if self.causal \
+            name, source = (
+                ("CausalSelfAttention", _CAUSAL_SELF_ATTENTION)
+                if self.causal
                 else ("SelfAttention", _SELF_ATTENTION)
+            )
             return TorchForm(Call(name, *arguments), definitions=(source,))
         if self.causal:
-            return TorchForm(Call("CausalAttention", *arguments), "{m}({0}, {1}, {2})",
-                             definitions=(_CAUSAL_ATTENTION,))
-        return TorchForm(Call("nn.MultiheadAttention", *arguments),
-                         "{m}({0}, {1}, {2}, need_weights=False)[0]")
+            return TorchForm(
+                Call("CausalAttention", *arguments),
+                "{m}({0}, {1}, {2})",
+                definitions=(_CAUSAL_ATTENTION,),
+            )
+        return TorchForm(
+            Call("nn.MultiheadAttention", *arguments), "{m}({0}, {1}, {2}, need_weights=False)[0]"
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         """Projections, scaled scores, mask, softmax, weighted values, projection back."""
@@ -151,21 +178,28 @@ class Attention(Layer):
         nodes.append(OnnxNode("Mul", ("t.q", "c.scale"), ("t.scaled",)))
         nodes.append(OnnxNode("MatMul", ("t.scaled", "t.k"), ("t.scores",)))
         nodes += _MASK if self.causal else ()
-        nodes.append(OnnxNode("Softmax", ("t.masked" if self.causal else "t.scores",),
-                              ("t.looks",), {"axis": -1}))
+        nodes.append(
+            OnnxNode(
+                "Softmax", ("t.masked" if self.causal else "t.scores",), ("t.looks",), {"axis": -1}
+            )
+        )
         nodes.append(OnnxNode("MatMul", ("t.looks", "t.v"), ("t.seen",)))
         nodes.append(OnnxNode("Transpose", ("t.seen",), ("t.turned",), {"perm": (0, 2, 1, 3)}))
         nodes.append(OnnxNode("Reshape", ("t.turned", "c.joined"), ("t.joined",)))
-        nodes += _linear("out", "t.joined", "w.out_proj.weight",
-                         "w.out_proj.bias" if self.bias else None)
+        nodes += _linear(
+            "out", "t.joined", "w.out_proj.weight", "w.out_proj.bias" if self.bias else None
+        )
         nodes[-1] = nodes[-1]._replace(outputs=("y0",))
         constants = {
             "scale": scalar(1 / sqrt(width // self.heads)),
             "heads": integers(0, 0, self.heads, width // self.heads),
             "joined": integers(0, 0, width),
         }
-        return OnnxForm(tuple(nodes), constants | (_MASK_CONSTANTS if self.causal else {}),
-                        self._derived(inputs))
+        return OnnxForm(
+            tuple(nodes),
+            constants | (_MASK_CONSTANTS if self.causal else {}),
+            self._derived(inputs),
+        )
 
     def _weight(self, letter: str, inputs: tuple[TensorType, ...]) -> str:
         width, key, value = self._widths(inputs)
@@ -204,8 +238,10 @@ def _linear(name: str, source: str, weight: str, bias: str | None) -> list[OnnxN
     """`source @ weight.T + bias`, into `t.NAME_linear`."""
     turned, result = f"t.{name}_weight", f"t.{name}_linear"
     product = f"t.{name}_product" if bias else result
-    nodes = [OnnxNode("Transpose", (weight,), (turned,), {"perm": (1, 0)}),
-             OnnxNode("MatMul", (source, turned), (product,))]
+    nodes = [
+        OnnxNode("Transpose", (weight,), (turned,), {"perm": (1, 0)}),
+        OnnxNode("MatMul", (source, turned), (product,)),
+    ]
     if bias:
         nodes.append(OnnxNode("Add", (product, bias), (result,)))
     return nodes

@@ -25,12 +25,15 @@ def same_dtype(layer: Layer, inputs: tuple[TensorType, ...]) -> None:
     """Raise E0406 unless all inputs hold the same type of elements, and no truth values."""
     for number, x in enumerate(inputs):
         if x.dtype == "bool":
-            raise ShapeProblem("E0406", f"`{layer.kind}` works on numbers; this is {x}",
-                               culprit=number)
+            raise ShapeProblem(
+                "E0406", f"`{layer.kind}` works on numbers; this is {x}", culprit=number
+            )
         if x.dtype != inputs[0].dtype:
             raise ShapeProblem(
-                "E0406", f"`{layer.kind}` takes tensors of one element type; "
-                f"these are {inputs[0]} and {x}", culprit=number)
+                "E0406",
+                f"`{layer.kind}` takes tensors of one element type; these are {inputs[0]} and {x}",
+                culprit=number,
+            )
 
 
 def broadcast_size(a: Dim, b: Dim) -> Dim | None:
@@ -46,8 +49,9 @@ def listed(inputs: tuple[TensorType, ...]) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def _pair(a: tuple[Dim, ...], b: tuple[Dim, ...], inputs: tuple[TensorType, ...], number: int,
-          verb: str) -> tuple[Dim, ...]:
+def _pair(
+    a: tuple[Dim, ...], b: tuple[Dim, ...], inputs: tuple[TensorType, ...], number: int, verb: str
+) -> tuple[Dim, ...]:
     rank = max(len(a), len(b))
     left = (1,) * (rank - len(a)) + a
     right = (1,) * (rank - len(b)) + b
@@ -57,9 +61,12 @@ def _pair(a: tuple[Dim, ...], b: tuple[Dim, ...], inputs: tuple[TensorType, ...]
         if size is None:
             place = axis if len(a) == len(b) else axis - rank
             raise ShapeProblem(
-                "E0402", f"these tensors cannot be {verb}: {listed(inputs)}",
-                label=f"axis {place} differs: {one} and {other}", culprit=number,
-                help=_mend(a, b))
+                "E0402",
+                f"these tensors cannot be {verb}: {listed(inputs)}",
+                label=f"axis {place} differs: {one} and {other}",
+                culprit=number,
+                help=_mend(a, b),
+            )
         sizes.append(size)
     return tuple(sizes)
 
@@ -67,11 +74,13 @@ def _pair(a: tuple[Dim, ...], b: tuple[Dim, ...], inputs: tuple[TensorType, ...]
 def _mend(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> str | None:
     """Axes are matched from the last one, where a person often means the channels."""
     short, long = sorted((a, b), key=len)
-    if len(short) == len(long) or not short or short != long[:len(short)]:
+    if len(short) == len(long) or not short or short != long[: len(short)]:
         return None
     ones = ", 1" * (len(long) - len(short))
     sizes = ", ".join(str(size) for size in short)
     if not all(isinstance(size, int) for size in short):
         return "axes are matched from the last one"
-    return f"axes are matched from the last one; `Reshape(({sizes}{ones}))` puts the tensor " \
-           f"with fewer axes on the first ones"
+    return (
+        f"axes are matched from the last one; `Reshape(({sizes}{ones}))` puts the tensor "
+        f"with fewer axes on the first ones"
+    )

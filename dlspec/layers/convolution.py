@@ -20,10 +20,18 @@ PaddingMode: TypeAlias = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"],
     Expected("one of `zeros`, `reflect`, `replicate`, `circular`"),
 ]
-TORCH_PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate",
-                   "circular": "circular"}
-ONNX_PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge",
-                  "circular": "wrap"}
+TORCH_PAD_MODES = {
+    "zeros": "constant",
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "circular": "circular",
+}
+ONNX_PAD_MODES = {
+    "zeros": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
 
 
 class Convolution(Layer):
@@ -33,7 +41,8 @@ class Convolution(Layer):
     ranks = (1, 2, 3)
     shape_rule = (
         "each spatial axis becomes floor((size + padding - dilation * (kernel - 1) - 1) / stride)"
-        " + 1, or ceil(size / stride) with `same`")
+        " + 1, or ceil(size / stride) with `same`"
+    )
 
     if TYPE_CHECKING:  # the fields stand in the subclasses, in their positional order
         kernel: Size
@@ -102,13 +111,23 @@ class Convolution(Layer):
         w = self.window(inputs)
         operands = ("w.weight", "w.bias") if self.bias else ("w.weight",)
         apart = self.padding_mode != "zeros" and any(w.pads)
-        node = OnnxNode("Conv", ("t.padded" if apart else "x0", *operands), ("y0",), {
-            "kernel_shape": w.kernel, "strides": w.stride, "dilations": w.dilation,
-            "pads": (0,) * len(w.pads) if apart else w.pads, "group": groups})
+        node = OnnxNode(
+            "Conv",
+            ("t.padded" if apart else "x0", *operands),
+            ("y0",),
+            {
+                "kernel_shape": w.kernel,
+                "strides": w.stride,
+                "dilations": w.dilation,
+                "pads": (0,) * len(w.pads) if apart else w.pads,
+                "group": groups,
+            },
+        )
         if not apart:
             return OnnxForm((node,))
-        pad = OnnxNode("Pad", ("x0", "c.pads"), ("t.padded",),
-                       {"mode": ONNX_PAD_MODES[self.padding_mode]})
+        pad = OnnxNode(
+            "Pad", ("x0", "c.pads"), ("t.padded",), {"mode": ONNX_PAD_MODES[self.padding_mode]}
+        )
         return OnnxForm((pad, node), {"pads": onnx_pads(w.before, w.after)})
 
 
@@ -119,8 +138,7 @@ class Conv(Convolution):
     summary = "A convolution over one, two or three spatial axes."
     example = "Conv(64, 3, padding=1) -> ReLU"
     shape_rule = "the channels become `filters`; " + Convolution.shape_rule
-    aliases = ("Convolution", "Convolution1D", "Convolution2D",
-                                          "Convolution3D")
+    aliases = ("Convolution", "Convolution1D", "Convolution2D", "Convolution3D")
 
     filters: PositiveInt = Field(description="channels of the result")
     kernel: Size = Field(description="size of the kernel along each spatial axis")
@@ -141,11 +159,9 @@ class DepthwiseConv(Convolution):
     """A convolution of every channel by itself: `Conv` with as many groups as channels."""
 
     kind = "DepthwiseConv"
-    summary = (
-        "A convolution of each channel by itself (MobileNet, Howard et al. 2017).")
+    summary = "A convolution of each channel by itself (MobileNet, Howard et al. 2017)."
     example = "DepthwiseConv(3, padding=1, bias=false) -> BatchNorm -> ReLU6"
-    shape_rule = (
-        "the channels are multiplied by `multiplier`; " + Convolution.shape_rule)
+    shape_rule = "the channels are multiplied by `multiplier`; " + Convolution.shape_rule
     aliases = ("DepthwiseConvolution",)
 
     kernel: Size = Field(description="size of the kernel along each spatial axis")
@@ -165,17 +181,23 @@ def check_groups(layer: Layer, channels: int, filters: int, groups: int) -> None
     """Raise E0404 unless the groups share out the channels and the filters evenly."""
     if channels % groups:
         raise ShapeProblem(
-            "E0404", f"`{layer.kind}` cannot share {channels} channels among {groups} groups",
-            label=f"{channels} channels here", culprit=0,
-            help=f"`groups` must divide {channels}")
+            "E0404",
+            f"`{layer.kind}` cannot share {channels} channels among {groups} groups",
+            label=f"{channels} channels here",
+            culprit=0,
+            help=f"`groups` must divide {channels}",
+        )
     if filters % groups:
         raise ShapeProblem(
-            "E0404", f"`{layer.kind}` cannot share {filters} filters among {groups} groups",
-            help=f"`filters` must be a multiple of {groups}")
+            "E0404",
+            f"`{layer.kind}` cannot share {filters} filters among {groups} groups",
+            help=f"`filters` must be a multiple of {groups}",
+        )
 
 
-def check_padding_mode(layer: Layer, mode: str, sizes: tuple[Dim, ...], before: tuple[int, ...],
-                       after: tuple[int, ...]) -> None:
+def check_padding_mode(
+    layer: Layer, mode: str, sizes: tuple[Dim, ...], before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
     """Raise E0303 where an axis has too few cells to be mirrored or repeated at its ends."""
     if mode not in ("reflect", "circular"):
         return
@@ -183,6 +205,9 @@ def check_padding_mode(layer: Layer, mode: str, sizes: tuple[Dim, ...], before: 
         most = size - (mode == "reflect") if isinstance(size, int) else None
         if most is not None and max(ends) > most:
             raise ShapeProblem(
-                "E0303", f"`{layer.kind}` cannot add {max(ends)} cells by `{mode}` to {axis} "
-                f"{size}", label=f"{axis} is {size} here", culprit=0,
-                help=f"pad by at most {most}, or with `zeros` or `replicate`")
+                "E0303",
+                f"`{layer.kind}` cannot add {max(ends)} cells by `{mode}` to {axis} {size}",
+                label=f"{axis} is {size} here",
+                culprit=0,
+                help=f"pad by at most {most}, or with `zeros` or `replicate`",
+            )

@@ -39,7 +39,7 @@ class Split(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         axis = resolve_axis(self, self.axis, x.rank, x.shape)
-        before, after = x.shape[:axis], x.shape[axis + 1:]
+        before, after = x.shape[:axis], x.shape[axis + 1 :]
         return tuple(x.with_shape((*before, size, *after)) for size in self._sizes(x, axis))
 
     def _sizes(self, x: TensorType, axis: int) -> tuple[Dim, ...]:
@@ -50,17 +50,29 @@ class Split(Layer):
             if part is not None:
                 return (part,) * self.parts
             if isinstance(size, int):
-                raise ShapeProblem("E0404", f"`Split` cannot cut {where} into {self.parts} equal "
-                                   "parts", label=f"{self.parts} does not divide {size}",
-                                   culprit=0)
-            raise ShapeProblem("E0410", f"`Split` cannot prove that {where} is a multiple of "
-                               f"{self.parts}", culprit=0)
+                raise ShapeProblem(
+                    "E0404",
+                    f"`Split` cannot cut {where} into {self.parts} equal parts",
+                    label=f"{self.parts} does not divide {size}",
+                    culprit=0,
+                )
+            raise ShapeProblem(
+                "E0410",
+                f"`Split` cannot prove that {where} is a multiple of {self.parts}",
+                culprit=0,
+            )
         if not isinstance(size, int):
-            raise ShapeProblem("E0410", f"`Split` cannot prove that {where} has "
-                               f"{sum(self.parts)}, the sum of its parts", culprit=0)
+            raise ShapeProblem(
+                "E0410",
+                f"`Split` cannot prove that {where} has {sum(self.parts)}, the sum of its parts",
+                culprit=0,
+            )
         if size != sum(self.parts):
-            raise ShapeProblem("E0404", f"the parts of `Split` have {sum(self.parts)} together, "
-                               f"but {where} has {size}", culprit=0)
+            raise ShapeProblem(
+                "E0404",
+                f"the parts of `Split` have {sum(self.parts)} together, but {where} has {size}",
+                culprit=0,
+            )
         return self.parts
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
@@ -93,7 +105,8 @@ class Slice(Layer):
 
     start: Int = Field(description="the first index; negative ones count from the end")
     stop: Annotated[Int | None, Expected("a whole number, or `none` for the end")] = Field(
-        description="the index behind the last; negative ones count from the end")
+        description="the index behind the last; negative ones count from the end"
+    )
     stride: PositiveInt = Field(1, description="the distance between two that are taken")
     axis: Axis = Field(0, description="the axis that is cut")
 
@@ -105,7 +118,7 @@ class Slice(Layer):
         stop = size if self.stop is None else self.stop if self.stop >= 0 else size + self.stop
         self._inside(x, axis, start, stop)
         length = (stop - start + (self.stride - 1)) // self.stride
-        return (x.with_shape((*x.shape[:axis], length, *x.shape[axis + 1:])),)
+        return (x.with_shape((*x.shape[:axis], length, *x.shape[axis + 1 :])),)
 
     def _inside(self, x: TensorType, axis: int, start: Dim, stop: Dim) -> None:
         size = x.shape[axis]
@@ -113,11 +126,19 @@ class Slice(Layer):
         text = f"{self.start} to {'the end' if self.stop is None else self.stop}"
         for room in (start, size - stop):
             if not _at_least(room, 0):
-                _refuse("E0408", room, f"`Slice` takes {text} of {where}, which has {size}",
-                        f"`Slice` cannot prove that {where} reaches from {text}")
+                _refuse(
+                    "E0408",
+                    room,
+                    f"`Slice` takes {text} of {where}, which has {size}",
+                    f"`Slice` cannot prove that {where} reaches from {text}",
+                )
         if not _at_least(stop - start, 1):
-            _refuse("E0403", stop - start, f"`Slice` takes nothing: {text} of {where}",
-                    f"`Slice` cannot prove that {text} of {where} is not empty")
+            _refuse(
+                "E0403",
+                stop - start,
+                f"`Slice` takes nothing: {text} of {where}",
+                f"`Slice` cannot prove that {text} of {where} is not empty",
+            )
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         axis = resolve_axis(self, self.axis, inputs[0].rank, inputs[0].shape)
@@ -128,12 +149,15 @@ class Slice(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         node = OnnxNode("Slice", ("x0", "c.starts", "c.ends", "c.axes", "c.steps"))
-        return OnnxForm((node,), {
-            "starts": integers(self.start),
-            "ends": integers(_END if self.stop is None else self.stop),
-            "axes": integers(with_batch(self.axis)),
-            "steps": integers(self.stride),
-        })
+        return OnnxForm(
+            (node,),
+            {
+                "starts": integers(self.start),
+                "ends": integers(_END if self.stop is None else self.stop),
+                "axes": integers(with_batch(self.axis)),
+                "steps": integers(self.stride),
+            },
+        )
 
 
 class Index(Layer):
@@ -150,14 +174,18 @@ class Index(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         if x.rank == 0:
-            raise ShapeProblem("E0401", "a single number has no axis to take an index of",
-                               culprit=0)
+            raise ShapeProblem(
+                "E0401", "a single number has no axis to take an index of", culprit=0
+            )
         size = x.shape[0]
         needed = self.index + 1 if self.index >= 0 else -self.index
         if not _at_least(size - needed, 0):
-            _refuse("E0408", size, f"index {self.index} is out of range: axis 0 of "
-                    f"{x.shape_text()} has {size}",
-                    f"index {self.index} of axis 0 of {x.shape_text()} cannot be proved to exist")
+            _refuse(
+                "E0408",
+                size,
+                f"index {self.index} is out of range: axis 0 of {x.shape_text()} has {size}",
+                f"index {self.index} of axis 0 of {x.shape_text()} cannot be proved to exist",
+            )
         return (x.with_shape(x.shape[1:]),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

@@ -32,8 +32,9 @@ class Dense(Layer):
         (x,) = inputs
         needs_float(self, x)
         if x.rank == 0:
-            raise ShapeProblem("E0401", "`Dense` needs at least one axis; this is a single number",
-                               culprit=0)
+            raise ShapeProblem(
+                "E0401", "`Dense` needs at least one axis; this is a single number", culprit=0
+            )
         fixed(self, x, -1)
         return (x.with_shape((*x.shape[:-1], self.units)),)
 

@@ -25,8 +25,12 @@ _POSITION_EMBEDDING = '''class PositionEmbedding(nn.Module):
 
 def _needs_int(layer: Layer, x: TensorType) -> None:
     if x.dtype != "int":
-        raise ShapeProblem("E0406", f"`{layer.kind}` works on whole numbers; this is {x}",
-                           culprit=0, help="declare the input as `int[…]`")
+        raise ShapeProblem(
+            "E0406",
+            f"`{layer.kind}` works on whole numbers; this is {x}",
+            culprit=0,
+            help="declare the input as `int[…]`",
+        )
 
 
 class Embedding(Layer):
@@ -79,8 +83,9 @@ class OneHot(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         node = OnnxNode("OneHot", ("x0", "c.classes", "c.values"))
-        return OnnxForm((node,), {"classes": integers(self.classes),
-                                  "values": OnnxConstant((2,), (0.0, 1.0))})
+        return OnnxForm(
+            (node,), {"classes": integers(self.classes), "values": OnnxConstant((2,), (0.0, 1.0))}
+        )
 
 
 class PositionEmbedding(Layer):
@@ -97,14 +102,20 @@ class PositionEmbedding(Layer):
         (x,) = inputs
         needs_float(self, x)
         if x.rank != 2:
-            raise ShapeProblem("E0401", "`PositionEmbedding` needs [length, features]; this is "
-                               f"{x.shape_text()}", culprit=0)
+            raise ShapeProblem(
+                "E0401",
+                f"`PositionEmbedding` needs [length, features]; this is {x.shape_text()}",
+                culprit=0,
+            )
         fixed(self, x, -1)
         length = x.shape[0]
         if isinstance(length, int) and length > self.length:
-            raise ShapeProblem("E0402", f"`PositionEmbedding` has {self.length} positions; the "
-                               f"sequence has {length}", culprit=0,
-                               help=f"give it {length} positions")
+            raise ShapeProblem(
+                "E0402",
+                f"`PositionEmbedding` has {self.length} positions; the sequence has {length}",
+                culprit=0,
+                help=f"give it {length} positions",
+            )
         return inputs
 
     def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
@@ -115,14 +126,18 @@ class PositionEmbedding(Layer):
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         width = fixed(self, inputs[0], -1)
-        return TorchForm(Call("PositionEmbedding", (self.length, width)),
-                         definitions=(_POSITION_EMBEDDING,))
+        return TorchForm(
+            Call("PositionEmbedding", (self.length, width)), definitions=(_POSITION_EMBEDDING,)
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         if inputs[0].shape[0] == self.length:
             return OnnxForm((OnnxNode("Add", ("x0", "w.weight")),))
-        return OnnxForm((
-            OnnxNode("Shape", ("x0",), ("t.length",), {"start": 1, "end": 2}),
-            OnnxNode("Slice", ("w.weight", "c.zero", "t.length", "c.zero"), ("t.positions",)),
-            OnnxNode("Add", ("x0", "t.positions")),
-        ), {"zero": integers(0)})
+        return OnnxForm(
+            (
+                OnnxNode("Shape", ("x0",), ("t.length",), {"start": 1, "end": 2}),
+                OnnxNode("Slice", ("w.weight", "c.zero", "t.length", "c.zero"), ("t.positions",)),
+                OnnxNode("Add", ("x0", "t.positions")),
+            ),
+            {"zero": integers(0)},
+        )

@@ -13,8 +13,16 @@ from dlspec.ir.types import TensorType
 from dlspec.layers.shapes import fixed, needs_float
 
 FilterName: TypeAlias = Literal[
-    "identity", "edge_diagonal", "edge_laplace4", "edge_laplace8", "sharpen", "box_blur",
-    "gaussian_blur3", "gaussian_blur5", "unsharp5"]
+    "identity",
+    "edge_diagonal",
+    "edge_laplace4",
+    "edge_laplace8",
+    "sharpen",
+    "box_blur",
+    "gaussian_blur3",
+    "gaussian_blur5",
+    "unsharp5",
+]
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]
 
 _BLUR5 = tuple(tuple(a * b for b in (1, 4, 6, 4, 1)) for a in (1, 4, 6, 4, 1))
@@ -44,8 +52,11 @@ _Row: TypeAlias = Annotated[tuple[Float, ...], Field(min_length=1, max_length=64
 Kernel: TypeAlias = Annotated[
     FilterName | Annotated[tuple[_Row, ...], Field(min_length=1, max_length=64)],
     AfterValidator(_rectangular),
-    Expected("one of " + ", ".join(f"`{name}`" for name in get_args(FilterName))
-             + ", or a list of rows of equal length, such as [[0, 1, 0], [1, -4, 1], [0, 1, 0]]"),
+    Expected(
+        "one of "
+        + ", ".join(f"`{name}`" for name in get_args(FilterName))
+        + ", or a list of rows of equal length, such as [[0, 1, 0], [1, -4, 1], [0, 1, 0]]"
+    ),
 ]
 
 _DEFINITION = '''class Filter(nn.Module):
@@ -90,8 +101,11 @@ class Filter(Layer):
         (x,) = inputs
         needs_float(self, x)
         if x.rank != 3:
-            raise ShapeProblem("E0401", "`Filter` works on [channels, height, width]; this is "
-                               f"{x.shape_text()}", culprit=0)
+            raise ShapeProblem(
+                "E0401",
+                f"`Filter` works on [channels, height, width]; this is {x.shape_text()}",
+                culprit=0,
+            )
         fixed(self, x, 0)
         return (x,)
 
@@ -106,7 +120,18 @@ class Filter(Layer):
         height, width = len(rows), len(rows[0])
         values = tuple(value / divisor for row in rows for value in row)
         weight = OnnxConstant((channels, 1, height, width), values * channels)
-        return OnnxForm((OnnxNode("Conv", ("x0", "c.kernel"), ("y0",), {
-            "kernel_shape": (height, width), "group": channels,
-            "pads": ((height - 1) // 2, (width - 1) // 2, height // 2, width // 2)}),),
-            {"kernel": weight})
+        return OnnxForm(
+            (
+                OnnxNode(
+                    "Conv",
+                    ("x0", "c.kernel"),
+                    ("y0",),
+                    {
+                        "kernel_shape": (height, width),
+                        "group": channels,
+                        "pads": ((height - 1) // 2, (width - 1) // 2, height // 2, width // 2),
+                    },
+                ),
+            ),
+            {"kernel": weight},
+        )

@@ -32,14 +32,18 @@ class GroupNorm(Layer):
         (x,) = inputs
         needs_float(self, x)
         if x.rank == 0:
-            raise ShapeProblem("E0401", "`GroupNorm` needs channels; this is a single number",
-                               culprit=0)
+            raise ShapeProblem(
+                "E0401", "`GroupNorm` needs channels; this is a single number", culprit=0
+            )
         channels = fixed(self, x, 0)
         if channels % self.groups:
             raise ShapeProblem(
-                "E0404", f"`GroupNorm` cannot share {channels} channels among {self.groups} groups",
-                label=f"{channels} channels here", culprit=0,
-                help=f"`groups` must divide {channels}")
+                "E0404",
+                f"`GroupNorm` cannot share {channels} channels among {self.groups} groups",
+                label=f"{channels} channels here",
+                culprit=0,
+                help=f"`groups` must divide {channels}",
+            )
         _several(self, x, channels // self.groups, "group")
         return (x,)
 
@@ -59,17 +63,26 @@ class GroupNorm(Layer):
         channels = fixed(self, inputs[0], 0)
         _, constants = onnx_affine(self.groups, False, False)
         shape = (channels,) + (1,) * (inputs[0].rank - 1)
-        return OnnxForm((
-            OnnxNode("Shape", ("x0",), ("t.shape",)),
-            OnnxNode("Reshape", ("x0", "c.groups"), ("t.groups",)),
-            OnnxNode("InstanceNormalization", ("t.groups", "c.ones", "c.zeros"), ("t.normal",),
-                     {"epsilon": self.eps}),
-            OnnxNode("Reshape", ("t.normal", "t.shape"), ("t.back",)),
-            OnnxNode("Mul", ("t.back", "d.scale"), ("t.scaled",)),
-            OnnxNode("Add", ("t.scaled", "d.shift")),
-        ), constants | {"groups": integers(0, self.groups, -1)}, {
-            "scale": OnnxDerived((("weight", 0, channels),), shape),
-            "shift": OnnxDerived((("bias", 0, channels),), shape)})
+        return OnnxForm(
+            (
+                OnnxNode("Shape", ("x0",), ("t.shape",)),
+                OnnxNode("Reshape", ("x0", "c.groups"), ("t.groups",)),
+                OnnxNode(
+                    "InstanceNormalization",
+                    ("t.groups", "c.ones", "c.zeros"),
+                    ("t.normal",),
+                    {"epsilon": self.eps},
+                ),
+                OnnxNode("Reshape", ("t.normal", "t.shape"), ("t.back",)),
+                OnnxNode("Mul", ("t.back", "d.scale"), ("t.scaled",)),
+                OnnxNode("Add", ("t.scaled", "d.shift")),
+            ),
+            constants | {"groups": integers(0, self.groups, -1)},
+            {
+                "scale": OnnxDerived((("weight", 0, channels),), shape),
+                "shift": OnnxDerived((("bias", 0, channels),), shape),
+            },
+        )
 
 
 class InstanceNorm(Layer):
@@ -77,8 +90,7 @@ class InstanceNorm(Layer):
 
     kind = "InstanceNorm"
     cancels_bias: ClassVar[bool] = True
-    summary = (
-        "Normalisation of each channel of each example by itself (Ulyanov et al. 2016).")
+    summary = "Normalisation of each channel of each example by itself (Ulyanov et al. 2016)."
     example = "Conv(64, 7) -> InstanceNorm(scale=true, shift=true) -> ReLU"
     shape_rule = "the shape stays; each channel, axis 0, is normalised"
     aliases = ("InstanceNormalization",)
@@ -119,5 +131,8 @@ def _several(layer: Layer, x: TensorType, channels: int, of: str) -> None:
     """Raise E0417 where the mean would be of one value: every result would be 0."""
     if channels == 1 and all(size == 1 for size in x.shape[1:]):
         raise ShapeProblem(
-            "E0417", f"`{layer.kind}` would take the mean of a single value: each {of} of "
-            f"{x.shape_text()} has just one, and the result would always be 0", culprit=0)
+            "E0417",
+            f"`{layer.kind}` would take the mean of a single value: each {of} of "
+            f"{x.shape_text()} has just one, and the result would always be 0",
+            culprit=0,
+        )

@@ -37,7 +37,7 @@ class Concat(Layer):
             _same_kind(self, inputs, number, what)
             _same_sizes(inputs, number, what, but=axis)
             total = total + x.shape[axis]
-        return (first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1:])),)
+        return (first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :])),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         return expression(f"torch.cat([{_names(inputs)}], dim={with_batch(self.axis)})")
@@ -74,8 +74,10 @@ class Stack(Layer):
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         axis = with_batch(self.axis)
         names = tuple(f"t.raised{number}" for number in range(len(inputs)))
-        nodes = [OnnxNode("Unsqueeze", (f"x{number}", "c.axis"), (name,))
-                 for number, name in enumerate(names)]
+        nodes = [
+            OnnxNode("Unsqueeze", (f"x{number}", "c.axis"), (name,))
+            for number, name in enumerate(names)
+        ]
         nodes.append(OnnxNode("Concat", names, attributes={"axis": axis}))
         return OnnxForm(tuple(nodes), {"axis": integers(axis)})
 
@@ -87,20 +89,32 @@ def _names(inputs: tuple[TensorType, ...]) -> str:
 def _same_kind(layer: Layer, inputs: tuple[TensorType, ...], number: int, what: str) -> None:
     first, x = inputs[0], inputs[number]
     if x.dtype != first.dtype:
-        raise ShapeProblem("E0406", f"`{layer.kind}` takes tensors of one element type; "
-                           f"these are {first} and {x}", culprit=number)
+        raise ShapeProblem(
+            "E0406",
+            f"`{layer.kind}` takes tensors of one element type; these are {first} and {x}",
+            culprit=number,
+        )
     if x.rank != first.rank:
-        raise ShapeProblem("E0405", f"these tensors cannot be {what}: {listed(inputs)}",
-                           label=f"one has {_axes(first)}, the other {_axes(x)}", culprit=number)
+        raise ShapeProblem(
+            "E0405",
+            f"these tensors cannot be {what}: {listed(inputs)}",
+            label=f"one has {_axes(first)}, the other {_axes(x)}",
+            culprit=number,
+        )
 
 
-def _same_sizes(inputs: tuple[TensorType, ...], number: int, what: str, but: int | None = None
-                ) -> None:
+def _same_sizes(
+    inputs: tuple[TensorType, ...], number: int, what: str, but: int | None = None
+) -> None:
     pairs = zip(inputs[0].shape, inputs[number].shape, strict=True)
     for axis, (one, other) in enumerate(pairs):
         if axis != but and one != other:
-            raise ShapeProblem("E0405", f"these tensors cannot be {what}: {listed(inputs)}",
-                               label=f"axis {axis} differs: {one} and {other}", culprit=number)
+            raise ShapeProblem(
+                "E0405",
+                f"these tensors cannot be {what}: {listed(inputs)}",
+                label=f"axis {axis} differs: {one} and {other}",
+                culprit=number,
+            )
 
 
 def _axes(x: TensorType) -> str:

@@ -16,7 +16,8 @@ class Elementwise(Layer):
     """Any number of tensors joined by one operator, from left to right."""
 
     shape_rule: ClassVar[str] = (
-        "the shapes are broadcast: axes are matched from the last one, and size 1 stretches")
+        "the shapes are broadcast: axes are matched from the last one, and size 1 stretches"
+    )
     inputs: ClassVar[tuple[int, int | None]] = (2, None)
     verb: ClassVar[str]
     """Completes "these tensors cannot be …"."""

@@ -47,8 +47,11 @@ class BatchNorm(Layer):
         needs_float(self, x)
         if not 1 <= x.rank <= 4:
             raise ShapeProblem(
-                "E0401", "`BatchNorm` works on [channels] and on [channels, …] with up to three "
-                f"spatial axes; this is {x.shape_text()}", culprit=0)
+                "E0401",
+                "`BatchNorm` works on [channels] and on [channels, …] with up to three "
+                f"spatial axes; this is {x.shape_text()}",
+                culprit=0,
+            )
         fixed(self, x, 0)
         return (x,)
 
@@ -115,8 +118,9 @@ class LayerNorm(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         operands, constants = onnx_affine(fixed(self, inputs[0], -1), self.scale, self.shift)
-        node = OnnxNode("LayerNormalization", ("x0", *operands), ("y0",),
-                        {"axis": -1, "epsilon": self.eps})
+        node = OnnxNode(
+            "LayerNormalization", ("x0", *operands), ("y0",), {"axis": -1, "epsilon": self.eps}
+        )
         return OnnxForm((node,), constants)
 
 
@@ -124,8 +128,7 @@ class RMSNorm(Layer):
     """Division by the root of the mean square over the last axis, times a learned factor."""
 
     kind = "RMSNorm"
-    summary = (
-        "Division by the root mean square of the last axis (Zhang, Sennrich 2019).")
+    summary = "Division by the root mean square of the last axis (Zhang, Sennrich 2019)."
     example = "it + (RMSNorm -> Attention(heads, causal=true))"
     shape_rule = "the shape stays; the last axis is normalised"
     aliases = ("RMSNormalization",)
@@ -146,21 +149,25 @@ class RMSNorm(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         # RMSNormalization is an operator from opset 23 on only.
-        return OnnxForm((
-            OnnxNode("Mul", ("x0", "x0"), ("t.square",)),
-            OnnxNode("ReduceMean", ("t.square", "c.last"), ("t.mean",)),
-            OnnxNode("Add", ("t.mean", "c.eps"), ("t.positive",)),
-            OnnxNode("Sqrt", ("t.positive",), ("t.root",)),
-            OnnxNode("Div", ("x0", "t.root"), ("t.normal",)),
-            OnnxNode("Mul", ("t.normal", "w.weight"), ("y0",)),
-        ), {"last": integers(-1), "eps": scalar(self.eps)})
+        return OnnxForm(
+            (
+                OnnxNode("Mul", ("x0", "x0"), ("t.square",)),
+                OnnxNode("ReduceMean", ("t.square", "c.last"), ("t.mean",)),
+                OnnxNode("Add", ("t.mean", "c.eps"), ("t.positive",)),
+                OnnxNode("Sqrt", ("t.positive",), ("t.root",)),
+                OnnxNode("Div", ("x0", "t.root"), ("t.normal",)),
+                OnnxNode("Mul", ("t.normal", "w.weight"), ("y0",)),
+            ),
+            {"last": integers(-1), "eps": scalar(self.eps)},
+        )
 
 
 def _on_last_axis(layer: Layer, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     (x,) = inputs
     needs_float(layer, x)
     if x.rank == 0:
-        raise ShapeProblem("E0401", f"`{layer.kind}` needs an axis; this is a single number",
-                           culprit=0)
+        raise ShapeProblem(
+            "E0401", f"`{layer.kind}` needs an axis; this is a single number", culprit=0
+        )
     fixed(layer, x, -1)
     return (x,)

@@ -129,8 +129,7 @@ class DivideInto(Pointwise):
         return f"{self.numerator!r} / {{0}}"
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("Div", ("c.number", "x0")),),
-                        {"number": scalar(self.numerator)})
+        return OnnxForm((OnnxNode("Div", ("c.number", "x0")),), {"number": scalar(self.numerator)})
 
 
 class Function(Pointwise):

@@ -22,7 +22,8 @@ class _Pool(Layer):
     shape_rule = (
         "each spatial axis becomes floor((size + padding - reach) / stride) + 1; with `ceil` it is "
         "rounded up, but no window begins in the padding at the end; with `same` it is "
-        "ceil(size / stride)")
+        "ceil(size / stride)"
+    )
 
     if TYPE_CHECKING:  # the fields stand in the subclasses, in their positional order
         size: Size
@@ -51,9 +52,11 @@ class _Pool(Layer):
         for i, axis in enumerate(AXES[w.rank]):
             if not w.same and w.before[i] > w.kernel[i] // 2:
                 raise ShapeProblem(
-                    "E0303", f"`{self.kind}` is padded by {w.before[i]} along {axis}, more than "
+                    "E0303",
+                    f"`{self.kind}` is padded by {w.before[i]} along {axis}, more than "
                     f"half of its size {w.kernel[i]}, which PyTorch does not take",
-                    help=f"pad by at most {w.kernel[i] // 2}, or with a `Pad` in front")
+                    help=f"pad by at most {w.kernel[i] // 2}, or with a `Pad` in front",
+                )
 
     def padded_inside(self, w: Window) -> bool:
         """Whether PyTorch's own padding can say that of the window."""
@@ -72,8 +75,12 @@ class _Pool(Layer):
         return kwargs
 
     def _attributes(self, w: Window) -> dict[str, int | tuple[int, ...]]:
-        return {"kernel_shape": w.kernel, "strides": w.stride, "pads": w.pads,
-                "ceil_mode": int(self.ceil and not w.same)}
+        return {
+            "kernel_shape": w.kernel,
+            "strides": w.stride,
+            "pads": w.pads,
+            "ceil_mode": int(self.ceil and not w.same),
+        }
 
 
 class MaxPool(_Pool):
@@ -83,8 +90,7 @@ class MaxPool(_Pool):
     takes_maximum: ClassVar[bool] = True
     summary = "The greatest value of each window."
     example = "Conv(64, 7, stride=2, padding=3) -> MaxPool(3, stride=2, padding=1)"
-    aliases = ("MaxPooling", "MaxPooling1D", "MaxPooling2D",
-                                          "MaxPooling3D")
+    aliases = ("MaxPooling", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
@@ -99,11 +105,16 @@ class MaxPool(_Pool):
         w = self.window(inputs)
         kwargs = self._arguments(w)
         kernel = short(w.kernel)
-        source = "{0}" if self.padded_inside(w) else (
-            f"F.pad({{0}}, {w.torch_pads!r}, value=float(\"-inf\"))")
+        source = (
+            "{0}"
+            if self.padded_inside(w)
+            else (f'F.pad({{0}}, {w.torch_pads!r}, value=float("-inf"))')
+        )
         return TorchForm(
-            Call(f"nn.MaxPool{w.rank}d", (kernel,), kwargs), f"{{m}}({source})",
-            called(f"F.max_pool{w.rank}d", source, repr(kernel), **kwargs))
+            Call(f"nn.MaxPool{w.rank}d", (kernel,), kwargs),
+            f"{{m}}({source})",
+            called(f"F.max_pool{w.rank}d", source, repr(kernel), **kwargs),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         w = self.window(inputs)
@@ -114,8 +125,9 @@ class MaxPool(_Pool):
         pad = OnnxNode("Pad", ("x0", "c.pads", "c.least"), ("t.padded",), {"mode": "constant"})
         attributes["pads"] = (0,) * len(w.pads)
         pool = OnnxNode("MaxPool", ("t.padded",), ("y0",), attributes)
-        return OnnxForm((pad, pool), {
-            "pads": onnx_pads(w.before, w.after), "least": scalar(float("-inf"))})
+        return OnnxForm(
+            (pad, pool), {"pads": onnx_pads(w.before, w.after), "least": scalar(float("-inf"))}
+        )
 
 
 class AvgPool(_Pool):
@@ -125,27 +137,37 @@ class AvgPool(_Pool):
     summary = "The mean of each window."
     example = "AvgPool(3, stride=1, padding=same) -> Conv(32, 1)"
     shape_rule = _Pool.shape_rule + (
-        ", where the added cells never count into the mean, as in TensorFlow and ONNX")
-    aliases = ("AveragePool", "AveragePooling", "AveragePooling1D",
-                                          "AveragePooling2D", "AveragePooling3D")
+        ", where the added cells never count into the mean, as in TensorFlow and ONNX"
+    )
+    aliases = (
+        "AveragePool",
+        "AveragePooling",
+        "AveragePooling1D",
+        "AveragePooling2D",
+        "AveragePooling3D",
+    )
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
     padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
     ceil: bool = Field(False, description="whether a last window may reach over the end")
     count_include_pad: bool = Field(
-        True, description="whether added cells count into the mean; with `same` they never do")
+        True, description="whether added cells count into the mean; with `same` they never do"
+    )
 
-    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-              ) -> TorchForm | Unsupported:
+    def torch(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> TorchForm | Unsupported:
         w = self.window(inputs)
         sizes = zip(inputs[0].shape[1:], w.kernel, strict=True)
         small = w.rank == 3 and any(isinstance(n, int) and n < k for n, k in sizes)
         if w.same and (small or not w.symmetric):
             return self._same(w, small)
         if small:
-            return Unsupported(f"{inputs[0].shape_text()} is smaller than the window "
-                               f"{list(w.kernel)}, padding not counted")
+            return Unsupported(
+                f"{inputs[0].shape_text()} is smaller than the window "
+                f"{list(w.kernel)}, padding not counted"
+            )
         kwargs = self._arguments(w)
         if any(w.before) and not self._counted(w):
             kwargs["count_include_pad"] = False
@@ -163,7 +185,8 @@ class AvgPool(_Pool):
         kernel = short(w.kernel)
         return TorchForm(
             Call(f"nn.AvgPool{w.rank}d", (kernel,), kwargs),
-            functional=called(f"F.avg_pool{w.rank}d", "{0}", repr(kernel), **kwargs))
+            functional=called(f"F.avg_pool{w.rank}d", "{0}", repr(kernel), **kwargs),
+        )
 
     def _same(self, w: Window, small: bool) -> TorchForm:
         """`same` with an odd cell at the end, which PyTorch's padding cannot say.
@@ -186,5 +209,6 @@ class AvgPool(_Pool):
         function = f"F.avg_pool{w.rank}d"
         mean = called(function, called("F.pad", "{0}", pads), kernel, **kwargs)
         share = called(function, ones, kernel, **kwargs)
-        return TorchForm(module, f"{{m}}(F.pad({{0}}, {pads})) / {{m}}({ones})",
-                         f"{mean} / {share}")
+        return TorchForm(
+            module, f"{{m}}(F.pad({{0}}, {pads})) / {{m}}({ones})", f"{mean} / {share}"
+        )

@@ -28,20 +28,26 @@ class MatMul(Layer):
         a, b = inputs
         for number, x in enumerate(inputs):
             if x.rank < 2:
-                raise ShapeProblem("E0401", "`MatMul` multiplies matrices, at least two axes "
-                                   f"each; this is {x.shape_text()}", culprit=number)
+                raise ShapeProblem(
+                    "E0401",
+                    "`MatMul` multiplies matrices, at least two axes "
+                    f"each; this is {x.shape_text()}",
+                    culprit=number,
+                )
         message = f"these matrices cannot be multiplied: {listed(inputs)}"
         if a.shape[-1] != b.shape[-2]:
-            raise ShapeProblem("E0402", message, culprit=1, label=f"{a.shape[-1]} columns meet "
-                               f"{b.shape[-2]} rows")
+            raise ShapeProblem(
+                "E0402", message, culprit=1, label=f"{a.shape[-1]} columns meet {b.shape[-2]} rows"
+            )
         rank = max(a.rank, b.rank)
         front: list[Dim] = []
         for axis in range(-rank, -2):
             one, other = (x.shape[axis] if axis >= -x.rank else 1 for x in inputs)
             size = broadcast_size(one, other)
             if size is None:
-                raise ShapeProblem("E0402", message, culprit=1,
-                                   label=f"axis {axis} differs: {one} and {other}")
+                raise ShapeProblem(
+                    "E0402", message, culprit=1, label=f"axis {axis} differs: {one} and {other}"
+                )
             front.append(size)
         return (a.with_shape((*front, a.shape[-2], b.shape[-1])),)
 
@@ -70,12 +76,18 @@ class Dot(Layer):
         a, b = inputs
         for number, x in enumerate(inputs):
             if x.rank == 0:
-                raise ShapeProblem("E0401", "`Dot` needs at least one axis; this is a single "
-                                   "number", culprit=number)
+                raise ShapeProblem(
+                    "E0401",
+                    "`Dot` needs at least one axis; this is a single number",
+                    culprit=number,
+                )
         if a.shape[-1] != b.shape[-1]:
             raise ShapeProblem(
-                "E0402", f"these tensors have no inner product: {listed(inputs)}", culprit=1,
-                label=f"the last axis differs: {a.shape[-1]} and {b.shape[-1]}")
+                "E0402",
+                f"these tensors have no inner product: {listed(inputs)}",
+                culprit=1,
+                label=f"the last axis differs: {a.shape[-1]} and {b.shape[-1]}",
+            )
         joined = broadcast(self, inputs, "multiplied")
         return (joined.with_shape(joined.shape[:-1]),)
 

@@ -111,7 +111,8 @@ class GELU(Activation):
     onnx_op = "Gelu"
 
     approximate: Annotated[Literal["tanh"] | None, Expected("`none` or `tanh`")] = Field(
-        None, description="`tanh` for the approximation that GPT-2 uses; `none` is exact")
+        None, description="`tanh` for the approximation that GPT-2 uses; `none` is exact"
+    )
 
     def torch_arguments(self) -> Mapping[str, Argument]:
         return {"approximate": self.approximate} if self.approximate else {}
@@ -131,8 +132,9 @@ class SiLU(Activation):
     torch_function = "F.silu"
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("Sigmoid", ("x0",), ("t.gate",)),
-                         OnnxNode("Mul", ("x0", "t.gate"))))
+        return OnnxForm(
+            (OnnxNode("Sigmoid", ("x0",), ("t.gate",)), OnnxNode("Mul", ("x0", "t.gate")))
+        )
 
 
 class Mish(Activation):

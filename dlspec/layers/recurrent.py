@@ -19,7 +19,9 @@ from dlspec.layers.shapes import fixed, needs_float
 MOST_LAYERS = 1024
 
 Depth = Annotated[
-    int, Field(ge=1, le=MOST_LAYERS), Expected("a whole number from 1 to 1,024"),
+    int,
+    Field(ge=1, le=MOST_LAYERS),
+    Expected("a whole number from 1 to 1,024"),
 ]
 Activation = Annotated[Literal["tanh", "relu"], Expected("`tanh` or `relu`")]
 Return = Annotated[Literal["sequence", "last"], Expected("`sequence` or `last`")]
@@ -38,7 +40,8 @@ class Recurrent(Layer):
 
     shape_rule: ClassVar[str] = (
         "[length, features] becomes [length, units], with `return=last` [units]; "
-        "twice the units when bidirectional")
+        "twice the units when bidirectional"
+    )
     gates: ClassVar[tuple[int, ...]]
     """For each gate in ONNX's order, its place in PyTorch's order."""
     attributes: ClassVar[dict[str, int]] = {}
@@ -54,13 +57,18 @@ class Recurrent(Layer):
         (x,) = inputs
         needs_float(self, x)
         if x.rank != 2:
-            raise ShapeProblem("E0401", f"`{self.kind}` needs [length, features]; this is "
-                               f"{x.shape_text()}", culprit=0)
+            raise ShapeProblem(
+                "E0401",
+                f"`{self.kind}` needs [length, features]; this is {x.shape_text()}",
+                culprit=0,
+            )
         fixed(self, x, -1)
         if self.dropout and self.layers == 1:
-            raise ShapeProblem("E0303", f"`dropout` of `{self.kind}` acts between its layers, and "
-                               "there is only one", help="put `Dropout` behind it, or ask for "
-                               "`layers=2`")
+            raise ShapeProblem(
+                "E0303",
+                f"`dropout` of `{self.kind}` acts between its layers, and there is only one",
+                help="put `Dropout` behind it, or ask for `layers=2`",
+            )
         width = self.units * self._directions
         return (x.with_shape((width,) if self.returns == "last" else (x.shape[0], width)),)
 
@@ -68,8 +76,9 @@ class Recurrent(Layer):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def _stacked(self, inputs: tuple[TensorType, ...]
-                 ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    def _stacked(
+        self, inputs: tuple[TensorType, ...]
+    ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """Each layer's number, the size of its input, and the suffixes of its weights."""
         features = fixed(self, inputs[0], -1)
         for number in range(self.layers):
@@ -94,8 +103,10 @@ class Recurrent(Layer):
 
     def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
         rows = len(self.gates) * self.units
-        step = sum(rows * (features + self.units) * len(suffixes)
-                   for _, features, suffixes in self._stacked(inputs))
+        step = sum(
+            rows * (features + self.units) * len(suffixes)
+            for _, features, suffixes in self._stacked(inputs)
+        )
         return inputs[0].shape[0] * step
 
     def torch_arguments(self) -> dict[str, Argument]:
@@ -135,10 +146,14 @@ class Recurrent(Layer):
             nodes.append(OnnxNode(self.kind, names, results, self.onnx_attributes()))
             if number < self.layers - 1:
                 # [length, directions, batch, units] to the next layer's input
-                nodes.append(OnnxNode("Transpose", (results[0],), (f"t.turned{number}",),
-                                      {"perm": (0, 2, 1, 3)}))
-                nodes.append(OnnxNode("Reshape", (f"t.turned{number}", "c.joined"),
-                                      (f"t.in{number + 1}",)))
+                nodes.append(
+                    OnnxNode(
+                        "Transpose", (results[0],), (f"t.turned{number}",), {"perm": (0, 2, 1, 3)}
+                    )
+                )
+                nodes.append(
+                    OnnxNode("Reshape", (f"t.turned{number}", "c.joined"), (f"t.in{number + 1}",))
+                )
         last = self.layers - 1
         if self.returns == "sequence":
             source, order, shape = f"t.all{last}", (2, 0, 1, 3), (0, 0, -1)
@@ -158,14 +173,21 @@ class Recurrent(Layer):
             chosen["direction"] = "bidirectional"
         return chosen | self.attributes
 
-    def _derived(self, number: int, features: int, suffixes: tuple[str, ...]
-                 ) -> dict[str, OnnxDerived]:
+    def _derived(
+        self, number: int, features: int, suffixes: tuple[str, ...]
+    ) -> dict[str, OnnxDerived]:
         rows = len(self.gates) * self.units
         count = len(suffixes)
-        biases = [piece for suffix in suffixes for name in ("bias_ih_", "bias_hh_")
-                  for piece in self._ordered(name + suffix)]
-        pieces = {name: [piece for suffix in suffixes for piece in self._ordered(name + suffix)]
-                  for name in ("weight_ih_", "weight_hh_")}
+        biases = [
+            piece
+            for suffix in suffixes
+            for name in ("bias_ih_", "bias_hh_")
+            for piece in self._ordered(name + suffix)
+        ]
+        pieces = {
+            name: [piece for suffix in suffixes for piece in self._ordered(name + suffix)]
+            for name in ("weight_ih_", "weight_hh_")
+        }
         return {
             f"W{number}": OnnxDerived(tuple(pieces["weight_ih_"]), (count, rows, features)),
             f"R{number}": OnnxDerived(tuple(pieces["weight_hh_"]), (count, rows, self.units)),

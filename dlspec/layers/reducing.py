@@ -36,21 +36,26 @@ class Reduction(Layer):
         if x.dtype == "bool":
             raise ShapeProblem("E0406", f"`{self.kind}` works on numbers; this is {x}", culprit=0)
         gone = self._axes(x)
-        return (x.with_shape(tuple(size for axis, size in enumerate(x.shape)
-                                   if axis not in gone)),)
+        return (x.with_shape(tuple(size for axis, size in enumerate(x.shape) if axis not in gone)),)
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:
         """The axes from 0, in order."""
         if x.rank == 0:
-            raise ShapeProblem("E0401", f"`{self.kind}` needs at least one axis; this is a "
-                               "single number", culprit=0)
+            raise ShapeProblem(
+                "E0401",
+                f"`{self.kind}` needs at least one axis; this is a single number",
+                culprit=0,
+            )
         if self.axis is None:
             return tuple(range(x.rank))
         named = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = sorted(resolve_axis(self, axis, x.rank, x.shape) for axis in named)
         if len(set(axes)) < len(axes):
-            raise ShapeProblem("E0408", f"`{self.kind}` names an axis twice: {named} of "
-                               f"{x.shape_text()}", culprit=0)
+            raise ShapeProblem(
+                "E0408",
+                f"`{self.kind}` names an axis twice: {named} of {x.shape_text()}",
+                culprit=0,
+            )
         return tuple(axes)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

@@ -79,9 +79,13 @@ class SpatialDropout(_TrainingOnly):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = super().infer(inputs)
         if not 2 <= x.rank <= 4:
-            raise ShapeProblem("E0401", "`SpatialDropout` needs channels and 1 to 3 spatial axes; "
-                               f"this is {x.shape_text()}", culprit=0,
-                               help="`Dropout` works on any shape")
+            raise ShapeProblem(
+                "E0401",
+                "`SpatialDropout` needs channels and 1 to 3 spatial axes; "
+                f"this is {x.shape_text()}",
+                culprit=0,
+                help="`Dropout` works on any shape",
+            )
         return inputs
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

@@ -30,10 +30,12 @@ _MODE_RANKS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 _MODE_OF_RANK = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _End: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 Amount: TypeAlias = Annotated[
-    NonNegativeInt | Annotated[
-        tuple[_End | tuple[_End, _End], ...], Field(min_length=1, max_length=3)],
-    Expected("a whole number of at least 0, or for each spatial axis one or a pair of before and "
-             "after, such as ((0, 1), (0, 1))"),
+    NonNegativeInt
+    | Annotated[tuple[_End | tuple[_End, _End], ...], Field(min_length=1, max_length=3)],
+    Expected(
+        "a whole number of at least 0, or for each spatial axis one or a pair of before and "
+        "after, such as ((0, 1), (0, 1))"
+    ),
 ]
 
 
@@ -44,13 +46,13 @@ class Upsample(Layer):
     summary = "Makes each spatial axis a whole number of times as large."
     example = "Upsample(2, mode=bilinear) -> Conv(64, 3, padding=1)"
     shape_rule = "each spatial axis is multiplied by `scale`"
-    aliases = ("UpSampling1D", "UpSampling2D", "UpSampling3D",
-                                          "UpSampling", "Interpolate")
+    aliases = ("UpSampling1D", "UpSampling2D", "UpSampling3D", "UpSampling", "Interpolate")
     ranks = (1, 2, 3)
 
     scale: Size = Field(description="how many times as large")
     mode: UpsampleMode = Field(
-        "nearest", description="how cells in between are made; corners are not aligned")
+        "nearest", description="how cells in between are made; corners are not aligned"
+    )
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -58,32 +60,44 @@ class Upsample(Layer):
         rank = len(sizes)
         if _MODE_RANKS.get(self.mode, rank) != rank:
             raise ShapeProblem(
-                "E0414", f"`mode={self.mode}` of `Upsample` is for {_MODE_RANKS[self.mode]} "
-                f"spatial axes; {x.shape_text()} has {rank}", culprit=0,
-                help=f"`mode={_MODE_OF_RANK[rank]}` is for {rank}")
+                "E0414",
+                f"`mode={self.mode}` of `Upsample` is for {_MODE_RANKS[self.mode]} "
+                f"spatial axes; {x.shape_text()} has {rank}",
+                culprit=0,
+                help=f"`mode={_MODE_OF_RANK[rank]}` is for {rank}",
+            )
         scales = per_axis(self, "scale", self.scale, rank)
         return (x.with_shape((x.shape[0], *(n * s for n, s in zip(sizes, scales, strict=True)))),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         kwargs: dict[str, Argument] = {
-            "scale_factor": short(per_axis(self, "scale", self.scale, inputs[0].rank - 1))}
+            "scale_factor": short(per_axis(self, "scale", self.scale, inputs[0].rank - 1))
+        }
         if self.mode != "nearest":
             kwargs["mode"] = self.mode
-        return TorchForm(Call("nn.Upsample", (), kwargs),
-                         functional=called("F.interpolate", "{0}", **kwargs))
+        return TorchForm(
+            Call("nn.Upsample", (), kwargs), functional=called("F.interpolate", "{0}", **kwargs)
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         scales = per_axis(self, "scale", self.scale, inputs[0].rank - 1)
         values = (1.0, 1.0, *(float(scale) for scale in scales))
         attributes: dict[str, str | float] = {
-            "mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+            "mode": "linear",
+            "coordinate_transformation_mode": "half_pixel",
+        }
         if self.mode == "nearest":
-            attributes = {"mode": "nearest", "nearest_mode": "floor",
-                          "coordinate_transformation_mode": "asymmetric"}
+            attributes = {
+                "mode": "nearest",
+                "nearest_mode": "floor",
+                "coordinate_transformation_mode": "asymmetric",
+            }
         elif self.mode == "bicubic":
             attributes |= {"mode": "cubic", "cubic_coeff_a": -0.75}
-        return OnnxForm((OnnxNode("Resize", ("x0", "", "c.scales"), ("y0",), attributes),),
-                        {"scales": OnnxConstant((len(values),), values)})
+        return OnnxForm(
+            (OnnxNode("Resize", ("x0", "", "c.scales"), ("y0",), attributes),),
+            {"scales": OnnxConstant((len(values),), values)},
+        )
 
 
 class PixelShuffle(Layer):
@@ -102,24 +116,33 @@ class PixelShuffle(Layer):
         (x,) = inputs
         sizes = spatial(self, x)
         if x.rank != 3:
-            raise ShapeProblem("E0401", "`PixelShuffle` works on [channels, height, width]; this "
-                               f"is {x.shape_text()}", culprit=0)
+            raise ShapeProblem(
+                "E0401",
+                f"`PixelShuffle` works on [channels, height, width]; this is {x.shape_text()}",
+                culprit=0,
+            )
         channels = fixed(self, x, 0)
         if channels % self.factor**2:
             raise ShapeProblem(
-                "E0404", f"`PixelShuffle` by {self.factor} takes {self.factor**2} channels for "
+                "E0404",
+                f"`PixelShuffle` by {self.factor} takes {self.factor**2} channels for "
                 f"each of its result, and {channels} is no multiple of {self.factor**2}",
-                label=f"{channels} channels here", culprit=0)
+                label=f"{channels} channels here",
+                culprit=0,
+            )
         shape = (channels // self.factor**2, *(size * self.factor for size in sizes))
         return (x.with_shape(shape),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
-        return TorchForm(Call("nn.PixelShuffle", (self.factor,)),
-                         functional=called("F.pixel_shuffle", "{0}", repr(self.factor)))
+        return TorchForm(
+            Call("nn.PixelShuffle", (self.factor,)),
+            functional=called("F.pixel_shuffle", "{0}", repr(self.factor)),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("DepthToSpace", ("x0",), ("y0",),
-                                  {"blocksize": self.factor, "mode": "CRD"}),))
+        return OnnxForm(
+            (OnnxNode("DepthToSpace", ("x0",), ("y0",), {"blocksize": self.factor, "mode": "CRD"}),)
+        )
 
 
 class ChannelShuffle(Layer):
@@ -127,7 +150,8 @@ class ChannelShuffle(Layer):
 
     kind = "ChannelShuffle"
     summary = (
-        "Deals the channels of each group out over all groups (ShuffleNet, Zhang et al. 2018).")
+        "Deals the channels of each group out over all groups (ShuffleNet, Zhang et al. 2018)."
+    )
     example = "Conv(240, 1, groups=3) -> ChannelShuffle(3)"
     shape_rule = "the shape stays; `groups` divides the channels, axis 0"
 
@@ -138,23 +162,31 @@ class ChannelShuffle(Layer):
         channels = fixed(self, inputs[0], 0)
         if channels % self.groups:
             raise ShapeProblem(
-                "E0404", f"`ChannelShuffle` cannot share {channels} channels among {self.groups} "
-                "groups", label=f"{channels} channels here", culprit=0,
-                help=f"`groups` must divide {channels}")
+                "E0404",
+                f"`ChannelShuffle` cannot share {channels} channels among {self.groups} groups",
+                label=f"{channels} channels here",
+                culprit=0,
+                help=f"`groups` must divide {channels}",
+            )
         return inputs
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
-        return TorchForm(Call("nn.ChannelShuffle", (self.groups,)),
-                         functional=called("F.channel_shuffle", "{0}", repr(self.groups)))
+        return TorchForm(
+            Call("nn.ChannelShuffle", (self.groups,)),
+            functional=called("F.channel_shuffle", "{0}", repr(self.groups)),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         channels = fixed(self, inputs[0], 0)
-        return OnnxForm((
-            OnnxNode("Shape", ("x0",), ("t.shape",)),
-            OnnxNode("Reshape", ("x0", "c.groups"), ("t.groups",)),
-            OnnxNode("Transpose", ("t.groups",), ("t.dealt",), {"perm": (0, 2, 1, 3)}),
-            OnnxNode("Reshape", ("t.dealt", "t.shape")),
-        ), {"groups": integers(0, self.groups, channels // self.groups, -1)})
+        return OnnxForm(
+            (
+                OnnxNode("Shape", ("x0",), ("t.shape",)),
+                OnnxNode("Reshape", ("x0", "c.groups"), ("t.groups",)),
+                OnnxNode("Transpose", ("t.groups",), ("t.dealt",), {"perm": (0, 2, 1, 3)}),
+                OnnxNode("Reshape", ("t.dealt", "t.shape")),
+            ),
+            {"groups": integers(0, self.groups, channels // self.groups, -1)},
+        )
 
 
 class Pad(Layer):
@@ -164,8 +196,14 @@ class Pad(Layer):
     summary = "Adds cells at the ends of the spatial axes."
     example = "Pad(((0, 1), (0, 1))) -> Conv(64, 3, stride=2)"
     shape_rule = "each spatial axis grows by what is added at its two ends"
-    aliases = ("ZeroPad2d", "ZeroPadding1D", "ZeroPadding2D",
-                                          "ZeroPadding3D", "ReflectionPad2d", "ReplicationPad2d")
+    aliases = (
+        "ZeroPad2d",
+        "ZeroPadding1D",
+        "ZeroPadding2D",
+        "ZeroPadding3D",
+        "ReflectionPad2d",
+        "ReplicationPad2d",
+    )
     ranks = (1, 2, 3)
 
     amount: Amount = Field(description="cells added at both ends, or (before, after) by axis")
@@ -190,17 +228,26 @@ class Pad(Layer):
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         rank = inputs[0].rank - 1
         pads = torch_pads(*self._ends(rank))
-        kinds = {"zeros": "Zero", "reflect": "Reflection", "replicate": "Replication",
-                 "circular": "Circular"}
+        kinds = {
+            "zeros": "Zero",
+            "reflect": "Reflection",
+            "replicate": "Replication",
+            "circular": "Circular",
+        }
         mode: dict[str, Argument] = (
-            {} if self.mode == "zeros" else {"mode": TORCH_PAD_MODES[self.mode]})
-        return TorchForm(Call(f"nn.{kinds[self.mode]}Pad{rank}d", (short(pads),)),
-                         functional=called("F.pad", "{0}", repr(pads), **mode))
+            {} if self.mode == "zeros" else {"mode": TORCH_PAD_MODES[self.mode]}
+        )
+        return TorchForm(
+            Call(f"nn.{kinds[self.mode]}Pad{rank}d", (short(pads),)),
+            functional=called("F.pad", "{0}", repr(pads), **mode),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         pads = onnx_pads(*self._ends(inputs[0].rank - 1))
-        return OnnxForm((OnnxNode("Pad", ("x0", "c.pads"), ("y0",),
-                                  {"mode": ONNX_PAD_MODES[self.mode]}),), {"pads": pads})
+        return OnnxForm(
+            (OnnxNode("Pad", ("x0", "c.pads"), ("y0",), {"mode": ONNX_PAD_MODES[self.mode]}),),
+            {"pads": pads},
+        )
 
 
 class CenterCrop(Layer):
@@ -222,30 +269,45 @@ class CenterCrop(Layer):
         for axis, have, want in zip(AXES[len(sizes)], sizes, wanted, strict=True):
             if not isinstance(have, int):
                 raise ShapeProblem(
-                    "E0410", f"`CenterCrop` finds the middle of {axis}, so its size must be fixed; "
-                    f"{have} is known only at run time", culprit=0)
+                    "E0410",
+                    f"`CenterCrop` finds the middle of {axis}, so its size must be fixed; "
+                    f"{have} is known only at run time",
+                    culprit=0,
+                )
             if want > have:
                 raise ShapeProblem(
-                    "E0303", f"`CenterCrop` cannot cut {axis} {want} out of {have}",
-                    label=f"{axis} is {have} here", culprit=0,
-                    help=f"give a size of at most {have}, or `Pad` in front")
+                    "E0303",
+                    f"`CenterCrop` cannot cut {axis} {want} out of {have}",
+                    label=f"{axis} is {have} here",
+                    culprit=0,
+                    help=f"give a size of at most {have}, or `Pad` in front",
+                )
         return (x.with_shape((x.shape[0], *wanted)),)
 
     def _starts(self, sizes: tuple[Dim, ...], wanted: tuple[Dim, ...]) -> tuple[int, ...]:
-        return tuple((have - want) // 2 for have, want in zip(sizes, wanted, strict=True)
-                     if isinstance(have, int) and isinstance(want, int))
+        return tuple(
+            (have - want) // 2
+            for have, want in zip(sizes, wanted, strict=True)
+            if isinstance(have, int) and isinstance(want, int)
+        )
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         wanted = outputs[0].shape[1:]
         starts = self._starts(inputs[0].shape[1:], wanted)
-        cuts = ", ".join(f"{start}:{start + want}"
-                         for start, want in zip(starts, wanted, strict=True))
+        cuts = ", ".join(
+            f"{start}:{start + want}" for start, want in zip(starts, wanted, strict=True)
+        )
         return expression(f"{{0}}[..., {cuts}]")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         starts = self._starts(inputs[0].shape[1:], outputs[0].shape[1:])
         sizes = per_axis(self, "size", self.size, len(starts))
         ends = tuple(start + size for start, size in zip(starts, sizes, strict=True))
-        return OnnxForm((OnnxNode("Slice", ("x0", "c.starts", "c.ends", "c.axes")),), {
-            "starts": integers(*starts), "ends": integers(*ends),
-            "axes": integers(*range(2, 2 + len(starts)))})
+        return OnnxForm(
+            (OnnxNode("Slice", ("x0", "c.starts", "c.ends", "c.axes")),),
+            {
+                "starts": integers(*starts),
+                "ends": integers(*ends),
+                "axes": integers(*range(2, 2 + len(starts))),
+            },
+        )

@@ -23,8 +23,7 @@ class LRN(Layer):
     """
 
     kind = "LRN"
-    summary = (
-        "Local response normalisation across channels (Krizhevsky et al. 2012).")
+    summary = "Local response normalisation across channels (Krizhevsky et al. 2012)."
     example = "Conv(96, 11, stride=4) -> ReLU -> LRN(5) -> MaxPool(3, stride=2)"
     shape_rule = "the shape stays; axis 0 holds the channels"
     aliases = ("LocalResponseNorm", "LocalResponseNormalization")
@@ -40,25 +39,38 @@ class LRN(Layer):
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         kwargs: dict[str, Argument] = {
-            name: getattr(self, name) for name, default in _TORCH_DEFAULTS.items()
-            if getattr(self, name) != default}
+            name: getattr(self, name)
+            for name, default in _TORCH_DEFAULTS.items()
+            if getattr(self, name) != default
+        }
         return TorchForm(
             Call("nn.LocalResponseNorm", (self.size,), kwargs),
-            functional=called("F.local_response_norm", "{0}", repr(self.size), **kwargs))
+            functional=called("F.local_response_norm", "{0}", repr(self.size), **kwargs),
+        )
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-             ) -> OnnxForm | Unsupported:
+    def onnx(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> OnnxForm | Unsupported:
         if self.size % 2 == 0:
-            return Unsupported(f"its size {self.size} is even, and ONNX Runtime takes as many "
-                               "channels before as behind")
+            return Unsupported(
+                f"its size {self.size} is even, and ONNX Runtime takes as many "
+                "channels before as behind"
+            )
         attributes: dict[str, int | float] = {
-            "size": self.size, "alpha": self.alpha, "beta": self.beta, "bias": self.k}
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "bias": self.k,
+        }
         if inputs[0].rank == 3:
             return OnnxForm((OnnxNode("LRN", ("x0",), ("y0",), attributes),))
         # ONNX Runtime takes images alone: other spatial axes become one and come back.
-        return OnnxForm((
-            OnnxNode("Shape", ("x0",), ("t.shape",)),
-            OnnxNode("Reshape", ("x0", "c.image"), ("t.image",)),
-            OnnxNode("LRN", ("t.image",), ("t.normal",), attributes),
-            OnnxNode("Reshape", ("t.normal", "t.shape")),
-        ), {"image": integers(0, 0, -1, 1)})
+        return OnnxForm(
+            (
+                OnnxNode("Shape", ("x0",), ("t.shape",)),
+                OnnxNode("Reshape", ("x0", "c.image"), ("t.image",)),
+                OnnxNode("LRN", ("t.image",), ("t.normal",), attributes),
+                OnnxNode("Reshape", ("t.normal", "t.shape")),
+            ),
+            {"image": integers(0, 0, -1, 1)},
+        )

@@ -26,15 +26,20 @@ def _tuple(value: object) -> object:
 
 _Length: TypeAlias = Annotated[int, Field(ge=-1, lt=2**31)]
 NewShape: TypeAlias = Annotated[
-    tuple[_Length, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=MOST_AXES),
+    tuple[_Length, ...],
+    BeforeValidator(_tuple),
+    Field(min_length=1, max_length=MOST_AXES),
     Expected("sizes of at least 1 with at most one -1, such as (16, -1)"),
 ]
 WiderShape: TypeAlias = Annotated[
-    tuple[_Length, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=MOST_AXES),
+    tuple[_Length, ...],
+    BeforeValidator(_tuple),
+    Field(min_length=1, max_length=MOST_AXES),
     Expected("one size for each axis, such as (3, 28, 28), with -1 for one that stays"),
 ]
 Order: TypeAlias = Annotated[
-    tuple[Axis, ...], Field(min_length=1, max_length=MOST_AXES),
+    tuple[Axis, ...],
+    Field(min_length=1, max_length=MOST_AXES),
     Expected("every axis once in its new order, such as (1, 2, 0)"),
 ]
 
@@ -52,8 +57,9 @@ class Flatten(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         if x.rank == 0:
-            raise ShapeProblem("E0401", "`Flatten` needs at least one axis; this is a single "
-                               "number", culprit=0)
+            raise ShapeProblem(
+                "E0401", "`Flatten` needs at least one axis; this is a single number", culprit=0
+            )
         start = self._first(x)
         return (x.with_shape((*x.shape[:start], product(x.shape[start:]))),)
 
@@ -87,8 +93,11 @@ class Reshape(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         if 0 in self.shape or self.shape.count(-1) > 1:
-            raise ShapeProblem("E0303", f"`Reshape` cannot make {shape_text(self.shape)}: sizes "
-                               "are at least 1, and at most one is -1")
+            raise ShapeProblem(
+                "E0303",
+                f"`Reshape` cannot make {shape_text(self.shape)}: sizes "
+                "are at least 1, and at most one is -1",
+            )
         elements = product(x.shape)
         named = product(size for size in self.shape if size != -1)
         if -1 in self.shape:
@@ -108,10 +117,14 @@ class Reshape(Layer):
         what = f"`Reshape` cannot turn {x.shape_text()} into {shape_text(self.shape)}"
         if isinstance(elements, int):
             verb = "not a multiple of" if multiple else "not"
-            raise ShapeProblem("E0409", what, culprit=0,
-                               label=f"{elements:,} elements are {verb} {named:,}")
-        raise ShapeProblem("E0410", f"{what}: {elements} elements cannot be proved to be "
-                           f"{multiple}{named}", culprit=0)
+            raise ShapeProblem(
+                "E0409", what, culprit=0, label=f"{elements:,} elements are {verb} {named:,}"
+            )
+        raise ShapeProblem(
+            "E0410",
+            f"{what}: {elements} elements cannot be proved to be {multiple}{named}",
+            culprit=0,
+        )
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         sizes = ", ".join(str(size) for size in self.shape)
@@ -119,8 +132,9 @@ class Reshape(Layer):
         return expression(f"{{0}}.reshape({batch}, {sizes})")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("Reshape", ("x0", "c.shape")),),
-                        {"shape": integers(0, *self.shape)})
+        return OnnxForm(
+            (OnnxNode("Reshape", ("x0", "c.shape")),), {"shape": integers(0, *self.shape)}
+        )
 
 
 class Permute(Layer):
@@ -142,9 +156,12 @@ class Permute(Layer):
         axes = tuple(resolve_axis(self, axis, x.rank, x.shape) for axis in self.order)
         if sorted(axes) != list(range(x.rank)):
             raise ShapeProblem(
-                "E0408", f"`Permute` needs every axis of {x.shape_text()} once; its order is "
-                f"{shape_text(self.order)}", culprit=0,
-                help=f"axes count from 0 to {x.rank - 1}, without the batch")
+                "E0408",
+                f"`Permute` needs every axis of {x.shape_text()} once; its order is "
+                f"{shape_text(self.order)}",
+                culprit=0,
+                help=f"axes count from 0 to {x.rank - 1}, without the batch",
+            )
         return axes
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
@@ -171,21 +188,27 @@ class Squeeze(Layer):
         axis = resolve_axis(self, self.axis, x.rank, x.shape)
         size = x.shape[axis]
         if not isinstance(size, int):
-            raise ShapeProblem("E0410", f"`Squeeze` cannot prove that axis {axis} of "
-                               f"{x.shape_text()} has size 1", culprit=0)
+            raise ShapeProblem(
+                "E0410",
+                f"`Squeeze` cannot prove that axis {axis} of {x.shape_text()} has size 1",
+                culprit=0,
+            )
         if size != 1:
-            raise ShapeProblem("E0409", f"`Squeeze` takes away axes of size 1; axis {axis} of "
-                               f"{x.shape_text()} has {size}", culprit=0,
-                               help="`Index`, written `x[i]`, takes one of several" if axis == 0
-                               else None)
-        return (x.with_shape((*x.shape[:axis], *x.shape[axis + 1:])),)
+            raise ShapeProblem(
+                "E0409",
+                f"`Squeeze` takes away axes of size 1; axis {axis} of {x.shape_text()} has {size}",
+                culprit=0,
+                help="`Index`, written `x[i]`, takes one of several" if axis == 0 else None,
+            )
+        return (x.with_shape((*x.shape[:axis], *x.shape[axis + 1 :])),)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         return expression(f"{{0}}.squeeze({with_batch(self.axis)})")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("Squeeze", ("x0", "c.axes")),),
-                        {"axes": integers(with_batch(self.axis))})
+        return OnnxForm(
+            (OnnxNode("Squeeze", ("x0", "c.axes")),), {"axes": integers(with_batch(self.axis))}
+        )
 
 
 class Unsqueeze(Layer):
@@ -208,8 +231,9 @@ class Unsqueeze(Layer):
         return expression(f"{{0}}.unsqueeze({with_batch(self.axis)})")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm((OnnxNode("Unsqueeze", ("x0", "c.axes")),),
-                        {"axes": integers(with_batch(self.axis))})
+        return OnnxForm(
+            (OnnxNode("Unsqueeze", ("x0", "c.axes")),), {"axes": integers(with_batch(self.axis))}
+        )
 
 
 class Expand(Layer):
@@ -226,19 +250,34 @@ class Expand(Layer):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs
         if 0 in self.shape:
-            raise ShapeProblem("E0303", f"`Expand` cannot make {shape_text(self.shape)}: sizes "
-                               "are at least 1, or -1 to keep an axis")
+            raise ShapeProblem(
+                "E0303",
+                f"`Expand` cannot make {shape_text(self.shape)}: sizes "
+                "are at least 1, or -1 to keep an axis",
+            )
         if len(self.shape) != x.rank:
-            raise ShapeProblem("E0401", f"`Expand` names {len(self.shape)} axes; this is "
-                               f"{x.shape_text()}", culprit=0,
-                               help="`Unsqueeze` adds an axis")
+            raise ShapeProblem(
+                "E0401",
+                f"`Expand` names {len(self.shape)} axes; this is {x.shape_text()}",
+                culprit=0,
+                help="`Unsqueeze` adds an axis",
+            )
         for axis, (have, want) in enumerate(zip(x.shape, self.shape, strict=True)):
             if want not in (-1, have) and have != 1:
-                raise ShapeProblem("E0402", f"`Expand` cannot turn {x.shape_text()} into "
-                                   f"{shape_text(self.shape)}", culprit=0,
-                                   label=f"axis {axis} is {have}, and only 1 can become {want}")
-        return (x.with_shape(tuple(have if want == -1 else want for have, want
-                                   in zip(x.shape, self.shape, strict=True))),)
+                raise ShapeProblem(
+                    "E0402",
+                    f"`Expand` cannot turn {x.shape_text()} into {shape_text(self.shape)}",
+                    culprit=0,
+                    label=f"axis {axis} is {have}, and only 1 can become {want}",
+                )
+        return (
+            x.with_shape(
+                tuple(
+                    have if want == -1 else want
+                    for have, want in zip(x.shape, self.shape, strict=True)
+                )
+            ),
+        )
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         sizes = ", ".join(str(size) for size in self.shape)

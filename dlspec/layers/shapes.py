@@ -12,18 +12,26 @@ def needs_float(layer: Layer, *inputs: TensorType) -> None:
     for number, x in enumerate(inputs):
         if x.dtype != "float":
             raise ShapeProblem(
-                "E0406", f"`{layer.kind}` works on float tensors; this is {x}", culprit=number,
+                "E0406",
+                f"`{layer.kind}` works on float tensors; this is {x}",
+                culprit=number,
                 help="an `Embedding` or `OneHot` turns whole numbers into floats"
-                if x.dtype == "int" else None)
+                if x.dtype == "int"
+                else None,
+            )
 
 
 def resolve_axis(layer: Layer, axis: int, rank: int, shape: tuple[object, ...]) -> int:
     """The axis counted from 0. Raises E0408 where the tensor has no such axis."""
     if not -rank <= axis < rank:
         raise ShapeProblem(
-            "E0408", f"`{layer.kind}` names axis {axis}, but {shape_text(shape)} "  # type: ignore[arg-type]
-            f"has axes 0 to {rank - 1}" if rank else
-            f"`{layer.kind}` names axis {axis}, but a single number has no axes", culprit=0)
+            "E0408",
+            f"`{layer.kind}` names axis {axis}, but {shape_text(shape)} "  # type: ignore[arg-type]
+            f"has axes 0 to {rank - 1}"
+            if rank
+            else f"`{layer.kind}` names axis {axis}, but a single number has no axes",
+            culprit=0,
+        )
     return axis % rank
 
 
@@ -32,6 +40,9 @@ def fixed(layer: Layer, x: TensorType, axis: int, number: int = 0) -> int:
     size = x.shape[axis]
     if not isinstance(size, int):
         raise ShapeProblem(
-            "E0410", f"`{layer.kind}` has weights for axis {axis % x.rank} of {x.shape_text()}, "
-            f"so its size must be fixed; {size} is known only at run time", culprit=number)
+            "E0410",
+            f"`{layer.kind}` has weights for axis {axis % x.rank} of {x.shape_text()}, "
+            f"so its size must be fixed; {size} is known only at run time",
+            culprit=number,
+        )
     return size

@@ -50,9 +50,13 @@ class Step(Activation):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         float32 = 1  # TensorProto.FLOAT
-        return OnnxForm((OnnxNode("GreaterOrEqual", ("x0", "c.zero"), ("t.reached",)),
-                         OnnxNode("Cast", ("t.reached",), attributes={"to": float32})),
-                        {"zero": scalar(0.0)})
+        return OnnxForm(
+            (
+                OnnxNode("GreaterOrEqual", ("x0", "c.zero"), ("t.reached",)),
+                OnnxNode("Cast", ("t.reached",), attributes={"to": float32}),
+            ),
+            {"zero": scalar(0.0)},
+        )
 
 
 class Sign(Activation):

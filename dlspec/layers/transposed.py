@@ -26,14 +26,13 @@ class ConvTranspose(Layer):
     """
 
     kind = "ConvTranspose"
-    summary = (
-        "A transposed convolution, the gradient of a convolution (Zeiler et al. 2010).")
+    summary = "A transposed convolution, the gradient of a convolution (Zeiler et al. 2010)."
     example = "ConvTranspose(64, 4, stride=2, padding=1, bias=false) -> BatchNorm"
     shape_rule = (
         "the channels become `filters`; each spatial axis becomes (size - 1) * stride - 2 * padding"
-        " + dilation * (kernel - 1) + output_padding + 1, or size * stride with `same`")
-    aliases = ("Deconvolution", "Deconv", "TransposedConv",
-                                          "ConvTransposed")
+        " + dilation * (kernel - 1) + output_padding + 1, or size * stride with `same`"
+    )
+    aliases = ("Deconvolution", "Deconv", "TransposedConv", "ConvTransposed")
     takes_activation = True
     ranks = (1, 2, 3)
 
@@ -51,14 +50,20 @@ class ConvTranspose(Layer):
         check_groups(self, fixed(self, inputs[0], 0), self.filters, self.groups)
         w = self._window(sizes)
         added = self._added(w)
-        places = tuple((n - 1) * w.stride[i] + (w.reach[i] + added[i] - w.before[i] - w.after[i])
-                       for i, n in enumerate(sizes))
+        places = tuple(
+            (n - 1) * w.stride[i] + (w.reach[i] + added[i] - w.before[i] - w.after[i])
+            for i, n in enumerate(sizes)
+        )
         for axis, size, result in zip(AXES[w.rank], sizes, places, strict=True):
             if isinstance(result, int) and result < 1:
                 raise ShapeProblem(
-                    "E0403", f"the padding of `ConvTranspose` takes all of {axis} {size} away: "
-                    f"the result would be {result} {extent(axis)}", culprit=0,
-                    label=f"{axis} is {size} here", help="lessen `padding`")
+                    "E0403",
+                    f"the padding of `ConvTranspose` takes all of {axis} {size} away: "
+                    f"the result would be {result} {extent(axis)}",
+                    culprit=0,
+                    label=f"{axis} is {size} here",
+                    help="lessen `padding`",
+                )
         return (inputs[0].with_shape((self.filters, *places)),)
 
     def _window(self, sizes: tuple[Dim, ...]) -> Window:
@@ -68,8 +73,9 @@ class ConvTranspose(Layer):
         if self.padding != "same":
             return w
         off = tuple(max(span - s, 0) for span, s in zip(w.reach, w.stride, strict=True))
-        return w._replace(before=tuple(o // 2 for o in off),
-                          after=tuple(o - o // 2 for o in off), same=True)
+        return w._replace(
+            before=tuple(o // 2 for o in off), after=tuple(o - o // 2 for o in off), same=True
+        )
 
     def _added(self, w: Window) -> tuple[int, ...]:
         """The output padding of each axis. Raises E0303 where PyTorch's conditions do not hold."""
@@ -77,21 +83,27 @@ class ConvTranspose(Layer):
         if w.same:
             if any(added):
                 raise ShapeProblem(
-                    "E0303", "`padding=same` of `ConvTranspose` sets the size of the result, so "
-                    "`output_padding` cannot add to it", help="leave `output_padding` out")
+                    "E0303",
+                    "`padding=same` of `ConvTranspose` sets the size of the result, so "
+                    "`output_padding` cannot add to it",
+                    help="leave `output_padding` out",
+                )
             return tuple(max(s - span, 0) for span, s in zip(w.reach, w.stride, strict=True))
         for i, axis in enumerate(AXES[w.rank]):
             if added[i] >= max(w.stride[i], w.dilation[i]):
                 raise ShapeProblem(
-                    "E0303", f"`output_padding` of `ConvTranspose` is {added[i]} along {axis}; it "
-                    f"must be below the stride {w.stride[i]} or the dilation {w.dilation[i]}")
+                    "E0303",
+                    f"`output_padding` of `ConvTranspose` is {added[i]} along {axis}; it "
+                    f"must be below the stride {w.stride[i]} or the dilation {w.dilation[i]}",
+                )
         return added
 
     def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
         channels = fixed(self, inputs[0], 0)
         kernel = self._window(inputs[0].shape[1:]).kernel
         shapes: dict[str, tuple[int, ...]] = {
-            "weight": (channels, self.filters // self.groups, *kernel)}
+            "weight": (channels, self.filters // self.groups, *kernel)
+        }
         return shapes | {"bias": (self.filters,)} if self.bias else shapes
 
     def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
@@ -123,12 +135,27 @@ class ConvTranspose(Layer):
         rest = w._replace(before=(0,) * w.rank, after=odd).torch_pads
         return TorchForm(call, called("F.pad", "{m}({0})", repr(rest)))
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-             ) -> OnnxForm | Unsupported:
+    def onnx(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> OnnxForm | Unsupported:
         w = self._window(inputs[0].shape[1:])
         if any(more >= s for more, s in zip(self._added(w), w.stride, strict=True)):
             return Unsupported("its `output_padding` is not below the stride, as ONNX Runtime asks")
         operands = ("x0", "w.weight", "w.bias") if self.bias else ("x0", "w.weight")
-        return OnnxForm((OnnxNode("ConvTranspose", operands, ("y0",), {
-            "kernel_shape": w.kernel, "strides": w.stride, "dilations": w.dilation,
-            "pads": w.pads, "output_padding": self._added(w), "group": self.groups}),))
+        return OnnxForm(
+            (
+                OnnxNode(
+                    "ConvTranspose",
+                    operands,
+                    ("y0",),
+                    {
+                        "kernel_shape": w.kernel,
+                        "strides": w.stride,
+                        "dilations": w.dilation,
+                        "pads": w.pads,
+                        "output_padding": self._added(w),
+                        "group": self.groups,
+                    },
+                ),
+            )
+        )

@@ -36,14 +36,20 @@ class _GlobalPool(Layer):
         axes = tuple(range(2, inputs[0].rank + 1))
         if not self.keepdims:
             return expression(called(f"{{0}}.{self.method}", dim=axes))
-        return TorchForm(Call(f"nn.{self.module}{len(axes)}d", (1,)),
-                         functional=called(f"{{0}}.{self.method}", dim=axes, keepdim=True))
+        return TorchForm(
+            Call(f"nn.{self.module}{len(axes)}d", (1,)),
+            functional=called(f"{{0}}.{self.method}", dim=axes, keepdim=True),
+        )
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         if self.keepdims:
             return OnnxForm((OnnxNode(self.operator_name, ("x0",)),))
-        return OnnxForm((OnnxNode(self.operator_name, ("x0",), ("t.pooled",)),
-                         OnnxNode("Flatten", ("t.pooled",), ("y0",), {"axis": 1})))
+        return OnnxForm(
+            (
+                OnnxNode(self.operator_name, ("x0",), ("t.pooled",)),
+                OnnxNode("Flatten", ("t.pooled",), ("y0",), {"axis": 1}),
+            )
+        )
 
 
 class GlobalAvgPool(_GlobalPool):
@@ -52,9 +58,13 @@ class GlobalAvgPool(_GlobalPool):
     kind = "GlobalAvgPool"
     summary = "The mean of each channel (Lin et al. 2013)."
     example = "GlobalAvgPool -> Dense(classes)"
-    aliases = ("GlobalAveragePool", "GlobalAveragePooling",
-                                          "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-                                          "GlobalAveragePooling3D")
+    aliases = (
+        "GlobalAveragePool",
+        "GlobalAveragePooling",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalAveragePooling3D",
+    )
     method = "mean"
     module = "AdaptiveAvgPool"
     operator_name = "GlobalAveragePool"
@@ -67,8 +77,7 @@ class GlobalMaxPool(_GlobalPool):
     takes_maximum: ClassVar[bool] = True
     summary = "The greatest value of each channel."
     example = "GlobalMaxPool -> Dense(classes)"
-    aliases = ("GlobalMaxPooling", "GlobalMaxPooling1D",
-                                          "GlobalMaxPooling2D", "GlobalMaxPooling3D")
+    aliases = ("GlobalMaxPooling", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
     method = "amax"
     module = "AdaptiveMaxPool"
     operator_name = "GlobalMaxPool"
@@ -80,7 +89,8 @@ class _AdaptivePool(Layer):
     ranks = (1, 2, 3)
     shape_rule = (
         "each spatial axis becomes `size`: place i covers the cells from floor(i * input / size) "
-        "to ceil((i + 1) * input / size)")
+        "to ceil((i + 1) * input / size)"
+    )
     function: ClassVar[str]
     whole: ClassVar[str]
     windowed: ClassVar[str]
@@ -95,11 +105,14 @@ class _AdaptivePool(Layer):
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         rank = inputs[0].rank - 1
         size = short(per_axis(self, "size", self.size, rank))
-        return TorchForm(Call(f"nn.{self.kind}{rank}d", (size,)),
-                         functional=called(f"F.{self.function}{rank}d", "{0}", repr(size)))
+        return TorchForm(
+            Call(f"nn.{self.kind}{rank}d", (size,)),
+            functional=called(f"F.{self.function}{rank}d", "{0}", repr(size)),
+        )
 
-    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
-             ) -> OnnxForm | Unsupported:
+    def onnx(
+        self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    ) -> OnnxForm | Unsupported:
         before = inputs[0].shape[1:]
         wanted = per_axis(self, "size", self.size, len(before))
         if set(wanted) == {1}:
@@ -107,12 +120,26 @@ class _AdaptivePool(Layer):
         windows: list[int] = []
         for axis, size, result in zip(AXES[len(before)], before, wanted, strict=True):
             if not isinstance(size, int) or size % result:
-                return Unsupported(f"{axis} {size} is not known to be a multiple of {result}, and "
-                                   "ONNX pools by windows of one size")
+                return Unsupported(
+                    f"{axis} {size} is not known to be a multiple of {result}, and "
+                    "ONNX pools by windows of one size"
+                )
             windows.append(size // result)
-        return OnnxForm((OnnxNode(self.windowed, ("x0",), ("y0",), {
-            "kernel_shape": tuple(windows), "strides": tuple(windows),
-            "pads": (0,) * (2 * len(windows))} | self.extra()),))
+        return OnnxForm(
+            (
+                OnnxNode(
+                    self.windowed,
+                    ("x0",),
+                    ("y0",),
+                    {
+                        "kernel_shape": tuple(windows),
+                        "strides": tuple(windows),
+                        "pads": (0,) * (2 * len(windows)),
+                    }
+                    | self.extra(),
+                ),
+            )
+        )
 
     def extra(self) -> dict[str, int]:
         """Attributes that one of the ONNX operators has."""
@@ -125,8 +152,12 @@ class AdaptiveAvgPool(_AdaptivePool):
     kind = "AdaptiveAvgPool"
     summary = "Means of windows laid so that the result has a given size."
     example = "AdaptiveAvgPool(7) -> Flatten -> Dense(4096)"
-    aliases = ("AdaptiveAveragePooling", "AdaptiveAveragePooling1D",
-                                          "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D")
+    aliases = (
+        "AdaptiveAveragePooling",
+        "AdaptiveAveragePooling1D",
+        "AdaptiveAveragePooling2D",
+        "AdaptiveAveragePooling3D",
+    )
     function = "adaptive_avg_pool"
     whole = "GlobalAveragePool"
     windowed = "AveragePool"
@@ -142,8 +173,12 @@ class AdaptiveMaxPool(_AdaptivePool):
     takes_maximum: ClassVar[bool] = True
     summary = "Greatest values of windows laid so that the result has a given size."
     example = "AdaptiveMaxPool(1) -> Flatten"
-    aliases = ("AdaptiveMaxPooling", "AdaptiveMaxPooling1D",
-                                          "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D")
+    aliases = (
+        "AdaptiveMaxPooling",
+        "AdaptiveMaxPooling1D",
+        "AdaptiveMaxPooling2D",
+        "AdaptiveMaxPooling3D",
+    )
     function = "adaptive_max_pool"
     whole = "GlobalMaxPool"
     windowed = "MaxPool"

@@ -16,7 +16,9 @@ from dlspec.ir.types import TensorType
 from dlspec.layers.shapes import needs_float
 
 AXES: dict[int, tuple[str, ...]] = {
-    1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width"),
+    1: ("length",),
+    2: ("height", "width"),
+    3: ("depth", "height", "width"),
 }
 _EXTENT = {"length": "long", "height": "high", "width": "wide", "depth": "deep"}
 
@@ -91,9 +93,12 @@ def spatial(layer: Layer, x: TensorType) -> tuple[Dim, ...]:
     needs_float(layer, x)
     if x.rank - 1 not in AXES:
         raise ShapeProblem(
-            "E0401", f"`{layer.kind}` works on [channels, length], [channels, height, width] or "
-            f"[channels, depth, height, width]; this is {x.shape_text()}", culprit=0,
-            help="`Reshape` gives it spatial axes" if x.rank < 2 else None)
+            "E0401",
+            f"`{layer.kind}` works on [channels, length], [channels, height, width] or "
+            f"[channels, depth, height, width]; this is {x.shape_text()}",
+            culprit=0,
+            help="`Reshape` gives it spatial axes" if x.rank < 2 else None,
+        )
     return x.shape[1:]
 
 
@@ -102,16 +107,27 @@ def per_axis(layer: Layer, argument: str, value: Sizes, rank: int) -> tuple[int,
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
-        names = " and ".join([", ".join(AXES[rank][:-1]), AXES[rank][-1]] if rank > 1
-                             else AXES[rank])
+        names = " and ".join(
+            [", ".join(AXES[rank][:-1]), AXES[rank][-1]] if rank > 1 else AXES[rank]
+        )
         raise ShapeProblem(
-            "E0303", f"`{argument}` of `{layer.kind}` has {len(value)} entries; the input has "
-            f"{rank}: {names}", help=f"give one number, or {rank} in a tuple")
+            "E0303",
+            f"`{argument}` of `{layer.kind}` has {len(value)} entries; the input has "
+            f"{rank}: {names}",
+            help=f"give one number, or {rank} in a tuple",
+        )
     return value
 
 
-def window(layer: Layer, sizes: tuple[Dim, ...], kernel: Sizes, stride: Sizes,
-           padding: Paddings, dilation: Sizes, noun: str = "kernel") -> Window:
+def window(
+    layer: Layer,
+    sizes: tuple[Dim, ...],
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Paddings,
+    dilation: Sizes,
+    noun: str = "kernel",
+) -> Window:
     """The window for an input of these sizes. `noun` is the argument that gives the kernel.
 
     Raises E0303 where an argument has the wrong number of entries, E0410 where `same` would
@@ -122,8 +138,10 @@ def window(layer: Layer, sizes: tuple[Dim, ...], kernel: Sizes, stride: Sizes,
     strides = per_axis(layer, "stride", stride, rank)
     dilations = per_axis(layer, "dilation", dilation, rank)
     if padding == "same":
-        totals = tuple(_same(layer, n, s, reach(k, d)) for n, k, s, d in
-                       zip(sizes, kernels, strides, dilations, strict=True))
+        totals = tuple(
+            _same(layer, n, s, reach(k, d))
+            for n, k, s, d in zip(sizes, kernels, strides, dilations, strict=True)
+        )
         before = tuple(total // 2 for total in totals)
         after = tuple(total - total // 2 for total in totals)
         return Window(kernels, strides, dilations, before, after, True)
@@ -139,21 +157,27 @@ def _same(layer: Layer, size: Dim, stride: int, span: int) -> int:
     if stride == 1 or span == 1 or divides(size, stride):
         return max(span - stride, 0)
     raise ShapeProblem(
-        "E0410", f"`padding=same` of `{layer.kind}` with stride {stride} pads by the size of the "
-        f"input, and {size} is known only at run time", culprit=0,
-        help=f"give the padding as a number, such as `padding={span // 2}`")
+        "E0410",
+        f"`padding=same` of `{layer.kind}` with stride {stride} pads by the size of the "
+        f"input, and {size} is known only at run time",
+        culprit=0,
+        help=f"give the padding as a number, such as `padding={span // 2}`",
+    )
 
 
-def slid(layer: Layer, sizes: tuple[Dim, ...], w: Window, noun: str = "kernel",
-         ceil: bool = False) -> tuple[Dim, ...]:
+def slid(
+    layer: Layer, sizes: tuple[Dim, ...], w: Window, noun: str = "kernel", ceil: bool = False
+) -> tuple[Dim, ...]:
     """The number of places of the window along each axis. Raises E0403 where it is below 1.
 
     With `ceil` a last window may reach over the end, as in Caffe and PyTorch: it is dropped
     where it would begin in the padding. `same` knows its output already and ignores `ceil`.
     """
     ceil = ceil and not w.same
-    places = tuple(_places(n, w.reach[i], w.stride[i], w.before[i], w.after[i], ceil)
-                   for i, n in enumerate(sizes))
+    places = tuple(
+        _places(n, w.reach[i], w.stride[i], w.before[i], w.after[i], ceil)
+        for i, n in enumerate(sizes)
+    )
     for i, (size, result) in enumerate(zip(sizes, places, strict=True)):
         if isinstance(result, int) and isinstance(size, int) and result < 1:
             raise _too_large(layer, w, i, size, result, noun)
@@ -168,15 +192,17 @@ def _places(size: Dim, span: int, stride: int, before: int, after: int, ceil: bo
     return (size + (before + min(after - span + stride, 0) + stride - 1)) // stride
 
 
-def _too_large(layer: Layer, w: Window, i: int, size: int, result: int, noun: str
-               ) -> ShapeProblem:
+def _too_large(layer: Layer, w: Window, i: int, size: int, result: int, noun: str) -> ShapeProblem:
     axis = AXES[w.rank][i]
     span = w.reach[i]
     dilated = f" and dilation {w.dilation[i]} (together {span})" if w.dilation[i] > 1 else ""
     largest = (size + w.before[i] + w.after[i] - 1) // w.dilation[i] + 1
     mend = f"`padding={(span - size + 1) // 2}`" if noun == "kernel" else "`padding=same`"
     return ShapeProblem(
-        "E0403", f"`{layer.kind}` with {noun} {w.kernel[i]}{dilated} does not fit {axis} {size} "
+        "E0403",
+        f"`{layer.kind}` with {noun} {w.kernel[i]}{dilated} does not fit {axis} {size} "
         f"(padding {w.before[i]}): the result would be {result} {extent(axis)}",
-        label=f"{axis} is {size} here", culprit=0,
-        help=f"{mend} or a {noun} of at most {largest} fits")
+        label=f"{axis} is {size} here",
+        culprit=0,
+        help=f"{mend} or a {noun} of at most {largest} fits",
+    )

@@ -68,16 +68,21 @@ def match(callee: Callee, given: Sequence[Given], report: Report) -> dict[str, G
             _unknown(callee, name, argument, report)
             good = False
         elif name in found:
-            report.error("E0305", argument.span, f"`{name}` of `{callee.text}` is given twice",
-                         labels=())
+            report.error(
+                "E0305", argument.span, f"`{name}` of `{callee.text}` is given twice", labels=()
+            )
             good = False
         else:
             found[name] = argument
     missing = [n for n in callee.parameters if n in callee.required and n not in found]
     if missing and good:
         names = " and ".join(f"`{name}`" for name in missing)
-        report.error("E0302", callee.span, f"`{callee.text}` needs {names}",
-                     help=f"its arguments are {signature(callee)}")
+        report.error(
+            "E0302",
+            callee.span,
+            f"`{callee.text}` needs {names}",
+            help=f"its arguments are {signature(callee)}",
+        )
     return found if good and not missing else None
 
 
@@ -91,8 +96,12 @@ def _too_many(callee: Callee, given: Sequence[Given], first: Given, report: Repo
     count = sum(1 for argument in given if argument.name is None)
     most = len(callee.parameters)
     takes = "no arguments" if most == 0 else f"at most {most} argument{'s' if most > 1 else ''}"
-    report.error("E0304", first.span, f"`{callee.text}` takes {takes}; {count} are given",
-                 help=f"its arguments are {signature(callee)}" if most else None)
+    report.error(
+        "E0304",
+        first.span,
+        f"`{callee.text}` takes {takes}; {count} are given",
+        help=f"its arguments are {signature(callee)}" if most else None,
+    )
 
 
 def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None:
@@ -101,7 +110,8 @@ def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None
         help = f"dlspec calls it `{meant[0]}`"
     else:
         help = did_you_mean(name, callee.parameters) or (
-            f"its arguments are {signature(callee)}" if callee.parameters else None)
+            f"its arguments are {signature(callee)}" if callee.parameters else None
+        )
     report.error("E0301", argument.span, f"`{callee.text}` has no argument `{name}`", help=help)
 
 
@@ -110,18 +120,19 @@ def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None
 
 def field_names(cls: type[BaseModel]) -> tuple[str, ...]:
     """The arguments of a layer or option in positional order, as a spec writes them."""
-    return tuple(field.alias or name for name, field in cls.model_fields.items()
-                 if name != "kind")
+    return tuple(field.alias or name for name, field in cls.model_fields.items() if name != "kind")
 
 
 def required_names(cls: type[BaseModel]) -> frozenset[str]:
     """The arguments that have no default."""
-    return frozenset(field.alias or name for name, field in cls.model_fields.items()
-                     if field.is_required())
+    return frozenset(
+        field.alias or name for name, field in cls.model_fields.items() if field.is_required()
+    )
 
 
-def construct(cls: type[Model], text: str, span: Span, given: Sequence[Given], report: Report
-              ) -> Model | None:
+def construct(
+    cls: type[Model], text: str, span: Span, given: Sequence[Given], report: Report
+) -> Model | None:
     """An object of `cls` from a call. Reports every wrong argument; None after any."""
     callee = Callee(text, field_names(cls), required_names(cls), span)
     found = match(callee, given, report)
@@ -147,9 +158,14 @@ def construct(cls: type[Model], text: str, span: Span, given: Sequence[Given], r
     return _validated(cls, text, span, values, found, report)
 
 
-def _fitted(cls: type[Model], text: str, fields: Mapping[str, FieldInfo],
-            values: Mapping[str, Any], found: Mapping[str, Given], report: Report
-            ) -> Model | None:
+def _fitted(
+    cls: type[Model],
+    text: str,
+    fields: Mapping[str, FieldInfo],
+    values: Mapping[str, Any],
+    found: Mapping[str, Given],
+    report: Report,
+) -> Model | None:
     """The object where every value fits its field's annotation."""
     names = {field.alias or name: name for name, field in cls.model_fields.items()}
     kept: dict[str, Any] = {}
@@ -157,15 +173,25 @@ def _fitted(cls: type[Model], text: str, fields: Mapping[str, FieldInfo],
     for name, value in values.items():
         fitted = fitting(fields[name], value)
         if fitted is MISMATCH:
-            report.error("E0303", found[name].span, f"`{name}` of `{text}` must be "
-                         f"{expected(fields[name])}, not {_shown(found[name].value)}")
+            report.error(
+                "E0303",
+                found[name].span,
+                f"`{name}` of `{text}` must be "
+                f"{expected(fields[name])}, not {_shown(found[name].value)}",
+            )
             good = False
         kept[names[name]] = fitted
     return cls.model_construct(**kept) if good else None
 
 
-def _validated(cls: type[Model], text: str, span: Span, values: Mapping[str, Any],
-               found: Mapping[str, Given], report: Report) -> Model | None:
+def _validated(
+    cls: type[Model],
+    text: str,
+    span: Span,
+    values: Mapping[str, Any],
+    found: Mapping[str, Given],
+    report: Report,
+) -> Model | None:
     try:
         return cls(**values)
     except ValidationError as problem:
@@ -178,8 +204,11 @@ def _validated(cls: type[Model], text: str, span: Span, values: Mapping[str, Any
             if name in found:
                 field = next(f for n, f in cls.model_fields.items() if (f.alias or n) == name)
                 value = found[name].value
-                report.error("E0303", found[name].span, f"`{name}` of `{text}` must be "
-                             f"{expected(field)}, not {_shown(value)}")
+                report.error(
+                    "E0303",
+                    found[name].span,
+                    f"`{name}` of `{text}` must be {expected(field)}, not {_shown(value)}",
+                )
             else:
                 message = error["msg"].removeprefix("Value error, ")
                 report.error("E0303", span, message)
@@ -190,8 +219,11 @@ def _misplaced(field: FieldInfo, name: str, value: Value) -> tuple[str, str, str
     """Why a value cannot stand for a field at all: (code, rest of the sentence, help)."""
     words = option_words(field.annotation)
     if isinstance(value, Tensor):
-        return ("E0411", f"is a setting, not a place for {describe(value)}",
-                "tensors flow through arrows: write `tensor -> Layer(…)`")
+        return (
+            "E0411",
+            f"is a setting, not a place for {describe(value)}",
+            "tensors flow through arrows: write `tensor -> Layer(…)`",
+        )
     if isinstance(value, SymbolicDim):
         return "E0410", f"must be a fixed number; {value} is known only at run time", None
     if isinstance(value, (*STAGES, Network)):
@@ -249,8 +281,13 @@ def _expected(annotation: Any) -> str:
         if len(parts) == 2 and parts[1] is Ellipsis:
             return f"a list, each {_expected(parts[0])}"
         return "(" + ", ".join(_expected(part) for part in parts) + ")"
-    names = {int: "a whole number", float: "a number", bool: "`true` or `false`",
-             str: "a text in quotes", NoneType: "`none`"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "`true` or `false`",
+        str: "a text in quotes",
+        NoneType: "`none`",
+    }
     return names.get(annotation, "another value")
 
 

@@ -83,8 +83,9 @@ def _check_plain(statement: tree.ExprStatement, value: Value, last: bool, line: 
     if value == () and isinstance(statement.value, tree.If | tree.Repeat | tree.For | tree.Body):
         return
     if not last:
-        line.report.warning("W0201", statement.span, f"{describe(value)} on a line of its own "
-                            "has no effect")
+        line.report.warning(
+            "W0201", statement.span, f"{describe(value)} on a line of its own has no effect"
+        )
 
 
 def note_unused(scope: Scope, frame: Frame) -> None:
@@ -118,12 +119,16 @@ def _repeat(expression: tree.Repeat, frame: Frame) -> Value:
     if contains_unknown(times):
         return UNKNOWN
     if not isinstance(times, int) or isinstance(times, bool) or times < 0:
-        frame.report.error("E0306", expression.times.span, "`repeat` takes a whole number of at "
-                           f"least 0, not {describe(times)}")
+        frame.report.error(
+            "E0306",
+            expression.times.span,
+            f"`repeat` takes a whole number of at least 0, not {describe(times)}",
+        )
         return UNKNOWN
     if times > LONGEST_LIST:
-        frame.report.error("E0704", expression.times.span,
-                           f"`repeat {times}` is over {LONGEST_LIST:,} times")
+        frame.report.error(
+            "E0704", expression.times.span, f"`repeat {times}` is over {LONGEST_LIST:,} times"
+        )
         return UNKNOWN
     it = frame.it
     for turn in range(times):
@@ -160,10 +165,12 @@ def _for(expression: tree.For, frame: Frame) -> Value:
     if contains_unknown(values):
         return UNKNOWN
     if not isinstance(values, tuple):
-        frame.report.error("E0306", expression.values.span,
-                           f"`for` goes through a list, not {describe(values)}",
-                           help="`range(n)` counts from 0 to n - 1"
-                           if isinstance(values, int) else None)
+        frame.report.error(
+            "E0306",
+            expression.values.span,
+            f"`for` goes through a list, not {describe(values)}",
+            help="`range(n)` counts from 0 to n - 1" if isinstance(values, int) else None,
+        )
         return UNKNOWN
     it = frame.it
     for value in values:
@@ -184,8 +191,11 @@ def _bind_targets(expression: tree.For, value: Value, frame: Frame) -> bool:
         return True
     if not isinstance(value, tuple) or len(value) != len(targets):
         has = f"{len(value)} parts" if isinstance(value, tuple) else "one part"
-        frame.report.error("E0306", targets[0].span.to(targets[-1].span),
-                           f"{len(targets)} names for an item with {has}")
+        frame.report.error(
+            "E0306",
+            targets[0].span.to(targets[-1].span),
+            f"{len(targets)} names for an item with {has}",
+        )
         return False
     for target, part in zip(targets, value, strict=True):
         bind(target, part, frame, "loop")

@@ -20,9 +20,17 @@ class Draft:
 
     __slots__ = ("graph", "initial", "inputs", "layer", "outputs", "path", "shares")
 
-    def __init__(self, path: str, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], *,
-                 layer: Layer | None = None, graph: str = "", initial: str = "",
-                 shares: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[Tensor, ...],
+        *,
+        layer: Layer | None = None,
+        graph: str = "",
+        initial: str = "",
+        shares: str | None = None,
+    ) -> None:
         self.path = path
         self.inputs = inputs
         self.outputs = outputs
@@ -36,7 +44,11 @@ class Draft:
         inputs = tuple(value.name for value in self.inputs)
         outputs = tuple(value.name for value in self.outputs)
         common: dict[str, Any] = {
-            "path": self.path, "inputs": inputs, "outputs": outputs, "shares": self.shares}
+            "path": self.path,
+            "inputs": inputs,
+            "outputs": outputs,
+            "shares": self.shares,
+        }
         if self.layer is not None:
             return LayerNode.model_construct(op="layer", layer=self.layer, **common)
         if self.graph:
@@ -105,18 +117,34 @@ class GraphBuilder:
         self.inputs.append((name, value))
         return value
 
-    def layer(self, layer: Layer, inputs: tuple[Tensor, ...], types: tuple[TensorType, ...],
-              span: Span, *, name: str | None = None, shares: str | None = None
-              ) -> tuple[Tensor, ...]:
+    def layer(
+        self,
+        layer: Layer,
+        inputs: tuple[Tensor, ...],
+        types: tuple[TensorType, ...],
+        span: Span,
+        *,
+        name: str | None = None,
+        shares: str | None = None,
+    ) -> tuple[Tensor, ...]:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
         self._append(Draft(path, inputs, outputs, layer=layer, shares=shares), span, 1)
         return outputs
 
-    def call(self, key: str, kind: str, inputs: tuple[Tensor, ...],
-             types: tuple[TensorType, ...], span: Span, layers: int, *, name: str | None = None,
-             shares: str | None = None) -> tuple[Tensor, ...]:
+    def call(
+        self,
+        key: str,
+        kind: str,
+        inputs: tuple[Tensor, ...],
+        types: tuple[TensorType, ...],
+        span: Span,
+        layers: int,
+        *,
+        name: str | None = None,
+        shares: str | None = None,
+    ) -> tuple[Tensor, ...]:
         """Append a use of a block or model with `layers` layers; its results."""
         path = self.path(kind, name)
         outputs = self._outputs(path, types, span)
@@ -135,11 +163,12 @@ class GraphBuilder:
         """The path of the node appended last."""
         return self.drafts[-1].path
 
-    def _outputs(self, path: str, types: tuple[TensorType, ...], span: Span
-                 ) -> tuple[Tensor, ...]:
+    def _outputs(self, path: str, types: tuple[TensorType, ...], span: Span) -> tuple[Tensor, ...]:
         names = [path] if len(types) == 1 else [f"{path}_{i}" for i in range(len(types))]
-        return tuple(Tensor(self.value_name(name), type, span)
-                     for name, type in zip(names, types, strict=True))
+        return tuple(
+            Tensor(self.value_name(name), type, span)
+            for name, type in zip(names, types, strict=True)
+        )
 
     def _append(self, draft: Draft, span: Span, layers: int) -> None:
         self.drafts.append(draft)

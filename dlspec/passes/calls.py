@@ -50,8 +50,12 @@ def call(expression: tree.Call, frame: Frame, evaluate: Evaluate) -> Value:
     return UNKNOWN
 
 
-def _evaluated(arguments: Sequence[tree.Argument], frame: Frame, evaluate: Evaluate,
-               words: dict[int | str, tuple[str, ...]] | None = None) -> list[Given]:
+def _evaluated(
+    arguments: Sequence[tree.Argument],
+    frame: Frame,
+    evaluate: Evaluate,
+    words: dict[int | str, tuple[str, ...]] | None = None,
+) -> list[Given]:
     """The arguments' values; a bare word is an option where the callee knows it as one."""
     inner = frame.as_argument()
     given: list[Given] = []
@@ -78,8 +82,9 @@ def _is_word(value: tree.Expr, known: tuple[str, ...], frame: Frame) -> bool:
 # --- functions -------------------------------------------------------------------
 
 
-def _call_function(expression: tree.Call, callee: tree.Name, frame: Frame, evaluate: Evaluate
-                   ) -> Value:
+def _call_function(
+    expression: tree.Call, callee: tree.Name, frame: Frame, evaluate: Evaluate
+) -> Value:
     given = _evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
@@ -88,8 +93,9 @@ def _call_function(expression: tree.Call, callee: tree.Name, frame: Frame, evalu
     if callee.id in constants.FUNCTIONS:
         named = next((argument for argument in given if argument.name is not None), None)
         if named is not None:
-            frame.report.error("E0301", named.span, f"`{callee.id}` of numbers takes no "
-                               f"argument by name")
+            frame.report.error(
+                "E0301", named.span, f"`{callee.id}` of numbers takes no argument by name"
+            )
             return UNKNOWN
         try:
             return constants.call(callee.id, tuple(argument.value for argument in given))
@@ -99,9 +105,13 @@ def _call_function(expression: tree.Call, callee: tree.Name, frame: Frame, evalu
     if callee.id in operators.TENSOR_FUNCTIONS:
         frame.report.error("E0306", expression.span, f"`{callee.id}` takes a tensor")
         return UNKNOWN
-    frame.report.error("E0201", callee.span, f"there is no function `{callee.id}`",
-                       help=foreign_help(callee.id) or did_you_mean(
-                           callee.id, [*constants.FUNCTIONS, *operators.TENSOR_FUNCTIONS]))
+    frame.report.error(
+        "E0201",
+        callee.span,
+        f"there is no function `{callee.id}`",
+        help=foreign_help(callee.id)
+        or did_you_mean(callee.id, [*constants.FUNCTIONS, *operators.TENSOR_FUNCTIONS]),
+    )
     return UNKNOWN
 
 
@@ -112,8 +122,9 @@ def _is_data(value: Value) -> bool:
 # --- layers, blocks, models --------------------------------------------------------
 
 
-def _call_type(expression: tree.Call, callee: tree.TypeName, frame: Frame, evaluate: Evaluate
-               ) -> Value:
+def _call_type(
+    expression: tree.Call, callee: tree.TypeName, frame: Frame, evaluate: Evaluate
+) -> Value:
     binding = frame.scope.find(callee.id)
     if binding is not None and not isinstance(binding.value, Network | Unknown):
         frame.report.error("E0311", callee.span, f"{describe(binding.value)} cannot be called")
@@ -121,8 +132,9 @@ def _call_type(expression: tree.Call, callee: tree.TypeName, frame: Frame, evalu
     layer = spelled(callee.id) if binding is None else None
     words: dict[int | str, tuple[str, ...]] = {}
     if layer is not None:
-        for number, (name, field) in enumerate(zip(
-                field_names(layer[0]), layer[0].model_fields.values(), strict=True)):
+        for number, (name, field) in enumerate(
+            zip(field_names(layer[0]), layer[0].model_fields.values(), strict=True)
+        ):
             words[number] = words[name] = option_words(field.annotation)
         words["activation"] = tuple(activations()) if layer[0].takes_activation else ()
     if layer is None and binding is None:
@@ -137,8 +149,13 @@ def _call_type(expression: tree.Call, callee: tree.TypeName, frame: Frame, evalu
     return named_stage(callee, given, expression.span, frame, activation)
 
 
-def named_stage(callee: tree.TypeName, given: Sequence[Given], span: Span, frame: Frame,
-                activation: Layer | None = None) -> Value:
+def named_stage(
+    callee: tree.TypeName,
+    given: Sequence[Given],
+    span: Span,
+    frame: Frame,
+    activation: Layer | None = None,
+) -> Value:
     """The stage of a capitalised name with its arguments."""
     binding = frame.scope.find(callee.id)
     if binding is not None:
@@ -155,9 +172,15 @@ def named_stage(callee: tree.TypeName, given: Sequence[Given], span: Span, frame
     return _layer_stage(*layer, callee, given, span, frame, activation)
 
 
-def _layer_stage(cls: type[Layer], rank: int | None, callee: tree.TypeName,
-                 given: Sequence[Given], span: Span, frame: Frame, activation: Layer | None
-                 ) -> Value:
+def _layer_stage(
+    cls: type[Layer],
+    rank: int | None,
+    callee: tree.TypeName,
+    given: Sequence[Given],
+    span: Span,
+    frame: Frame,
+    activation: Layer | None,
+) -> Value:
     own: list[Given] = []
     for argument in given:
         if argument.name == "activation" and cls.takes_activation:
@@ -166,8 +189,12 @@ def _layer_stage(cls: type[Layer], rank: int | None, callee: tree.TypeName,
                 return UNKNOWN
             activation = word
         elif argument.name == "init":
-            frame.report.error("E0210", argument.span, "this version of dlspec cannot choose how "
-                               "weights start; they start as PyTorch's layers start theirs")
+            frame.report.error(
+                "E0210",
+                argument.span,
+                "this version of dlspec cannot choose how "
+                "weights start; they start as PyTorch's layers start theirs",
+            )
             return UNKNOWN
         else:
             own.append(argument)
@@ -177,15 +204,17 @@ def _layer_stage(cls: type[Layer], rank: int | None, callee: tree.TypeName,
     return LayerStage(layer, callee.id, span, rank, activation)
 
 
-def _activation_word(argument: Given, callee: tree.TypeName, frame: Frame
-                     ) -> Layer | Unknown | None:
+def _activation_word(
+    argument: Given, callee: tree.TypeName, frame: Frame
+) -> Layer | Unknown | None:
     value = argument.value
     if value is None:
         return None
     if isinstance(value, LayerStage) and value.layer.kind in activations().values():
         return value.layer
-    name = value.id if isinstance(value, Word) else value.name if isinstance(value, Function) \
-        else None
+    name = (
+        value.id if isinstance(value, Word) else value.name if isinstance(value, Function) else None
+    )
     if name in activations():
         cls = find(activations()[name])
         assert cls is not None
@@ -195,22 +224,34 @@ def _activation_word(argument: Given, callee: tree.TypeName, frame: Frame
         help = did_you_mean(name, activations()) if name else None
         if isinstance(value, str) and value in activations():
             help = f"write `activation={value}`, without quotes"
-        frame.report.error("E0303", argument.span, f"`activation` of `{callee.id}` must be the "
-                           f"name of an activation such as `relu`, not {shown}", help=help)
+        frame.report.error(
+            "E0303",
+            argument.span,
+            f"`activation` of `{callee.id}` must be the "
+            f"name of an activation such as `relu`, not {shown}",
+            help=help,
+        )
     return UNKNOWN
 
 
-def _activation_call(arguments: tuple[tree.Argument, ...],
-                     layer: tuple[type[Layer], int | None] | None, frame: Frame,
-                     evaluate: Evaluate) -> tuple[Layer | None, tuple[tree.Argument, ...]]:
+def _activation_call(
+    arguments: tuple[tree.Argument, ...],
+    layer: tuple[type[Layer], int | None] | None,
+    frame: Frame,
+    evaluate: Evaluate,
+) -> tuple[Layer | None, tuple[tree.Argument, ...]]:
     """`activation=leaky_relu(0.2)` with arguments of its own, taken out of the list."""
     if layer is None or not layer[0].takes_activation:
         return None, arguments
     for number, argument in enumerate(arguments):
         value = argument.value
-        if (argument.name is None or argument.name.id != "activation"
-                or not isinstance(value, tree.Call) or not isinstance(value.callee, tree.Name)
-                or value.callee.id not in activations()):
+        if (
+            argument.name is None
+            or argument.name.id != "activation"
+            or not isinstance(value, tree.Call)
+            or not isinstance(value.callee, tree.Name)
+            or value.callee.id not in activations()
+        ):
             continue
         cls = find(activations()[value.callee.id])
         assert cls is not None
@@ -220,20 +261,30 @@ def _activation_call(arguments: tuple[tree.Argument, ...],
     return None, arguments
 
 
-def _network_stage(network: Network, callee: tree.TypeName, given: Sequence[Given], span: Span,
-                   frame: Frame) -> Value:
+def _network_stage(
+    network: Network, callee: tree.TypeName, given: Sequence[Given], span: Span, frame: Frame
+) -> Value:
     declared = network.declaration.parameters
     found = match(
-        Callee(network.name, tuple(p.name.id for p in declared),
-               frozenset(p.name.id for p in declared if p.default is None), callee.span),
-        given, frame.report)
+        Callee(
+            network.name,
+            tuple(p.name.id for p in declared),
+            frozenset(p.name.id for p in declared if p.default is None),
+            callee.span,
+        ),
+        given,
+        frame.report,
+    )
     if found is None or any(contains_unknown(argument.value) for argument in found.values()):
         return UNKNOWN
     for argument in found.values():
         if isinstance(argument.value, LayerStage) and argument.value.shared is not None:
-            frame.report.error("E0210", argument.span, "a layer with shared weights cannot be "
-                               "handed to another block", labels=[
-                                   Label(network.declaration.name.span, "declared here")])
+            frame.report.error(
+                "E0210",
+                argument.span,
+                "a layer with shared weights cannot be handed to another block",
+                labels=[Label(network.declaration.name.span, "declared here")],
+            )
             return UNKNOWN
     values = tuple((p.name.id, found[p.name.id].value) for p in declared if p.name.id in found)
     return NetworkStage(network, values, span)
@@ -241,13 +292,18 @@ def _network_stage(network: Network, callee: tree.TypeName, given: Sequence[Give
 
 def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
     if callee.id in PLANNED_LAYERS:
-        frame.report.error("E0210", callee.span, "this version of dlspec does not know the layer "
-                           f"`{callee.id}` yet")
+        frame.report.error(
+            "E0210",
+            callee.span,
+            f"this version of dlspec does not know the layer `{callee.id}` yet",
+        )
         return
     help = foreign_help(callee.id) or did_you_mean(
-        callee.id, [*_capitalised(frame.scope), *layer_names()])
-    frame.report.error("E0202", callee.span, f"there is no layer, block or model `{callee.id}`",
-                       help=help)
+        callee.id, [*_capitalised(frame.scope), *layer_names()]
+    )
+    frame.report.error(
+        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
+    )
 
 
 def _capitalised(scope: Scope) -> list[str]:

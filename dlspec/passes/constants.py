@@ -32,8 +32,10 @@ def binary(operator: str, left: Value, right: Value) -> Value:
         return _symbolic(operator, left, right)
     if not _number(left) or not _number(right):
         raise ValueProblem(
-            "E0306", f"`{operator}` works on numbers and tensors, not on "
-            f"{describe(right if _number(left) else left)}")
+            "E0306",
+            f"`{operator}` works on numbers and tensors, not on "
+            f"{describe(right if _number(left) else left)}",
+        )
     assert isinstance(left, int | float) and isinstance(right, int | float)
     if operator in _COMPARISONS:
         return _COMPARISONS[operator](left, right)
@@ -118,8 +120,9 @@ def _symbolic(operator: str, left: Value, right: Value) -> Value:
     """Arithmetic in which a run-time size takes part."""
     if not isinstance(left, int | SymbolicDim) or not isinstance(right, int | SymbolicDim):
         other = left if isinstance(right, SymbolicDim) else right
-        raise ValueProblem("E0306", f"`{operator}` cannot take a run-time size and "
-                           f"{describe(other)}")
+        raise ValueProblem(
+            "E0306", f"`{operator}` cannot take a run-time size and {describe(other)}"
+        )
     if operator == "+":
         return left + right
     if operator == "-":
@@ -139,8 +142,8 @@ def _exact(left: Dim, right: Dim) -> Value:
     quotient = exact_quotient(left, right)
     if quotient is None:
         raise ValueProblem(
-            "E0410", f"{left} / {right} cannot be proved to be a whole number",
-            "`//` rounds down")
+            "E0410", f"{left} / {right} cannot be proved to be a whole number", "`//` rounds down"
+        )
     return quotient
 
 
@@ -186,8 +189,7 @@ def _one(name: str, arguments: tuple[Value, ...]) -> int | float:
     return numbers[0]
 
 
-def _extreme(name: str, choose: Callable[[list[int | float]], int | float]
-             ) -> Callable[..., Value]:
+def _extreme(name: str, choose: Callable[[list[int | float]], int | float]) -> Callable[..., Value]:
     def apply(*arguments: Value) -> Value:
         numbers = _numbers(name, arguments)
         if not numbers:

@@ -57,7 +57,8 @@ class Context:
     spans: dict[tuple[str, str], Span] = field(default_factory=dict[tuple[str, str], Span])
     active: list[Network] = field(default_factory=list[Network])
     inferred: dict[object, tuple[TensorType, ...]] = field(
-        default_factory=dict[object, "tuple[TensorType, ...]"])
+        default_factory=dict[object, "tuple[TensorType, ...]"]
+    )
     scope_of_builtins: Scope = field(default_factory=Scope)
     unused: list[tuple[str, Binding]] = field(default_factory=list["tuple[str, Binding]"])
     """Names that nothing had read when their scope ended; promises may still read them."""
@@ -69,15 +70,17 @@ class Context:
         """One more statement has run. Raises LimitReached beyond the bound."""
         self.statements += 1
         if self.statements > MOST_STATEMENTS:
-            self.report.error("E0704", span, f"this spec unrolls to over {MOST_STATEMENTS:,} "
-                              "statements")
+            self.report.error(
+                "E0704", span, f"this spec unrolls to over {MOST_STATEMENTS:,} statements"
+            )
             raise LimitReached
 
     def check_layers(self, count: int, span: Span) -> None:
         """Raises LimitReached where a network has more layers than the language allows."""
         if count > MOST_LAYERS:
-            self.report.error("E0704", span, f"this network has over {MOST_LAYERS:,} layers "
-                              "after unrolling")
+            self.report.error(
+                "E0704", span, f"this network has over {MOST_LAYERS:,} layers after unrolling"
+            )
             raise LimitReached
 
 
@@ -90,8 +93,15 @@ class Frame:
 
     __slots__ = ("arguments", "builder", "context", "it", "scope")
 
-    def __init__(self, context: Context, scope: Scope, builder: GraphBuilder | None,
-                 it: Value | NoIt, *, arguments: bool = False) -> None:
+    def __init__(
+        self,
+        context: Context,
+        scope: Scope,
+        builder: GraphBuilder | None,
+        it: Value | NoIt,
+        *,
+        arguments: bool = False,
+    ) -> None:
         self.context = context
         self.scope = scope
         self.builder = builder
@@ -108,8 +118,11 @@ class Frame:
 
     def as_argument(self) -> Frame:
         """The frame of a call's arguments."""
-        return self if self.arguments else Frame(self.context, self.scope, self.builder, self.it,
-                                                 arguments=True)
+        return (
+            self
+            if self.arguments
+            else Frame(self.context, self.scope, self.builder, self.it, arguments=True)
+        )
 
     def as_flow(self) -> Frame:
         """The frame of a tensor expression again."""

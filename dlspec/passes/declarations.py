@@ -25,14 +25,14 @@ class Declarations:
 
     scope: Scope
     networks: list[Network] = field(default_factory=list[Network])
-    data: dict[str, tree.DataDeclaration] = field(
-        default_factory=dict[str, tree.DataDeclaration])
+    data: dict[str, tree.DataDeclaration] = field(default_factory=dict[str, tree.DataDeclaration])
     trains: list[tree.TrainDeclaration] = field(default_factory=list[tree.TrainDeclaration])
     broken: set[str] = field(default_factory=set[str])
 
 
-def collect(module: tree.Module, context: Context, open_file: OpenFile,
-            trail: tuple[Path, ...]) -> Declarations:
+def collect(
+    module: tree.Module, context: Context, open_file: OpenFile, trail: tuple[Path, ...]
+) -> Declarations:
     """The declarations of a file. `trail` is the chain of files that led here, for circles."""
     found = Declarations(Scope(context.scope_of_builtins, boundary=True))
     for declaration in module.declarations:
@@ -56,13 +56,19 @@ def collect(module: tree.Module, context: Context, open_file: OpenFile,
     return found
 
 
-def _declare(name: tree.TypeName | tree.Name, value: Network, found: Declarations,
-             report: Report) -> None:
+def _declare(
+    name: tree.TypeName | tree.Name, value: Network, found: Declarations, report: Report
+) -> None:
     taken = found.scope.names.get(name.id)
     if taken is not None:
         labels = [Label(taken.span, "it is declared here")] if taken.span else []
-        report.error("E0203", name.span, f"the name `{name.id}` is taken", labels=labels,
-                     help="choose another name")
+        report.error(
+            "E0203",
+            name.span,
+            f"the name `{name.id}` is taken",
+            labels=labels,
+            help="choose another name",
+        )
         return
     found.scope.bind(name.id, value, name.span, "declaration")
 
@@ -70,8 +76,12 @@ def _declare(name: tree.TypeName | tree.Name, value: Network, found: Declaration
 def _data(declaration: tree.DataDeclaration, found: Declarations, report: Report) -> None:
     name = declaration.name.id
     if name in found.data:
-        report.error("E0203", declaration.name.span, f"there is a `data {name}` already",
-                     labels=[Label(found.data[name].name.span, "it is declared here")])
+        report.error(
+            "E0203",
+            declaration.name.span,
+            f"there is a `data {name}` already",
+            labels=[Label(found.data[name].name.span, "it is declared here")],
+        )
         return
     found.data[name] = declaration
 
@@ -83,13 +93,23 @@ def _let(declaration: tree.LetDeclaration, found: Declarations, context: Context
         labels = [Label(taken.span, "it is declared here")] if taken.span else []
         context.report.error("E0203", name.span, f"the name `{name.id}` is taken", labels=labels)
         return
-    frame = Frame(context, found.scope, None, NoIt("a `let` is a constant; it cannot use `it`"),
-                  arguments=True)
+    frame = Frame(
+        context,
+        found.scope,
+        None,
+        NoIt("a `let` is a constant; it cannot use `it`"),
+        arguments=True,
+    )
     found.scope.bind(name.id, evaluate(declaration.value, frame), name.span, "let")
 
 
-def _use(declaration: tree.UseDeclaration, found: Declarations, context: Context,
-         open_file: OpenFile, trail: tuple[Path, ...]) -> None:
+def _use(
+    declaration: tree.UseDeclaration,
+    found: Declarations,
+    context: Context,
+    open_file: OpenFile,
+    trail: tuple[Path, ...],
+) -> None:
     span = declaration.path.span
     opened = open_file(declaration.path.value, span.source, span, context.report)
     if opened is None:
@@ -98,7 +118,7 @@ def _use(declaration: tree.UseDeclaration, found: Declarations, context: Context
         return
     path, module = opened
     if path in trail:
-        files = " uses ".join(f"`{p.name}`" for p in (*trail[trail.index(path):], path))
+        files = " uses ".join(f"`{p.name}`" for p in (*trail[trail.index(path) :], path))
         context.report.error("E0208", span, f"these files use each other: {files}")
         for name in declaration.names:
             found.scope.bind(name.id, UNKNOWN, None, "broken")
@@ -108,13 +128,22 @@ def _use(declaration: tree.UseDeclaration, found: Declarations, context: Context
         _bring(name, theirs, declaration, found, context.report)
 
 
-def _bring(name: tree.TypeName | tree.Name, theirs: Declarations,
-           declaration: tree.UseDeclaration, found: Declarations, report: Report) -> None:
+def _bring(
+    name: tree.TypeName | tree.Name,
+    theirs: Declarations,
+    declaration: tree.UseDeclaration,
+    found: Declarations,
+    report: Report,
+) -> None:
     binding = theirs.scope.names.get(name.id)
     if binding is None:
         known = [other for other, b in theirs.scope.names.items() if b.kind != "broken"]
-        report.error("E0207", name.span, f"`{declaration.path.value}` declares no `{name.id}`",
-                     help=did_you_mean(name.id, known))
+        report.error(
+            "E0207",
+            name.span,
+            f"`{declaration.path.value}` declares no `{name.id}`",
+            help=did_you_mean(name.id, known),
+        )
         found.scope.bind(name.id, UNKNOWN, None, "broken")
         return
     taken = found.scope.names.get(name.id)

@@ -30,8 +30,9 @@ class Elaborated(NamedTuple):
     spans: Mapping[tuple[str, str], Span]
 
 
-def elaborate(module: tree.Module, open_file: OpenFile, path: Path | None, report: Report
-              ) -> Elaborated:
+def elaborate(
+    module: tree.Module, open_file: OpenFile, path: Path | None, report: Report
+) -> Elaborated:
     """The program that a module means. Mistakes go to `report`; what they spoil is left out."""
     context = Context(report, body.run_body, networks.instantiate)
     context.scope_of_builtins.bind("channels", 0, None, "builtin")
@@ -47,8 +48,13 @@ def elaborate(module: tree.Module, open_file: OpenFile, path: Path | None, repor
     except LimitReached:
         pass
     program = Program.model_construct(
-        version=1, documentation=module.documentation, graphs=context.graphs,
-        models=tuple(models), data=plans, trains=trains)
+        version=1,
+        documentation=module.documentation,
+        graphs=context.graphs,
+        models=tuple(models),
+        data=plans,
+        trains=trains,
+    )
     warn_of_graphs(program, context)
     return Elaborated(program, context.spans)
 
@@ -62,8 +68,12 @@ def _frame(found: Declarations, context: Context) -> Frame:
 
 def _models(found: Declarations, context: Context) -> list[str]:
     """Every model of the file that can stand alone, with its default arguments."""
-    given = {name.callee.id for train in found.trains for name in train.models
-             if isinstance(name, tree.Call) and isinstance(name.callee, tree.TypeName)}
+    given = {
+        name.callee.id
+        for train in found.trains
+        for name in train.models
+        if isinstance(name, tree.Call) and isinstance(name.callee, tree.TypeName)
+    }
     keys: list[str] = []
     for network in found.networks:
         declaration = network.declaration
@@ -98,8 +108,9 @@ def _data(found: Declarations, context: Context) -> dict[str, DataPlan]:
     return plans
 
 
-def _trains(found: Declarations, plans: Mapping[str, DataPlan], models: list[str],
-            context: Context) -> tuple[TrainPlan, ...]:
+def _trains(
+    found: Declarations, plans: Mapping[str, DataPlan], models: list[str], context: Context
+) -> tuple[TrainPlan, ...]:
     trains: list[TrainPlan] = []
     for declaration in found.trains:
         graph = _trained(declaration, found, models, context)
@@ -111,20 +122,28 @@ def _trains(found: Declarations, plans: Mapping[str, DataPlan], models: list[str
     return tuple(trains)
 
 
-def _trained(declaration: tree.TrainDeclaration, found: Declarations, models: list[str],
-             context: Context) -> Graph | None:
+def _trained(
+    declaration: tree.TrainDeclaration, found: Declarations, models: list[str], context: Context
+) -> Graph | None:
     """The graph of the model that is trained. Reports E0503 where there is none."""
     for written in declaration.models:
         callee = written.callee if isinstance(written, tree.Call) else written
         name = callee.id if isinstance(callee, tree.TypeName) else ""
         binding = found.scope.find(name)
-        if binding is None or (isinstance(binding.value, Network)
-                               and not binding.value.declaration.is_model):
+        if binding is None or (
+            isinstance(binding.value, Network) and not binding.value.declaration.is_model
+        ):
             noun = "model" if binding is None else "model, but a block,"
-            known = [n for n, b in found.scope.names.items() if isinstance(b.value, Network)
-                     and b.value.declaration.is_model]
-            verb = f"there is no model `{name}`" if binding is None else \
-                f"`{name}` is no {noun} and cannot be trained"
+            known = [
+                n
+                for n, b in found.scope.names.items()
+                if isinstance(b.value, Network) and b.value.declaration.is_model
+            ]
+            verb = (
+                f"there is no model `{name}`"
+                if binding is None
+                else f"`{name}` is no {noun} and cannot be trained"
+            )
             context.report.error("E0503", written.span, verb, help=did_you_mean(name, known))
             return None
     stage = evaluate(declaration.models[0], _frame(found, context).as_argument())
@@ -141,8 +160,12 @@ def _trained(declaration: tree.TrainDeclaration, found: Declarations, models: li
 def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report: Report) -> None:
     name = declaration.data.id
     if name not in found.data and name not in found.broken:
-        report.error("E0503", declaration.data.span, f"there is no `data {name}`",
-                     help=did_you_mean(name, found.data))
+        report.error(
+            "E0503",
+            declaration.data.span,
+            f"there is no `data {name}`",
+            help=did_you_mean(name, found.data),
+        )
 
 
 def _unused(found: Declarations, context: Context) -> None:
@@ -153,11 +176,13 @@ def _unused(found: Declarations, context: Context) -> None:
     for name, binding in context.unused:
         span = binding.span
         if not binding.used and span is not None and span not in context.used_places:
-            context.report.warning("W0201", span, f"nothing uses the value `{name}`",
-                                   help="remove it, or name it `_`")
+            context.report.warning(
+                "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
+            )
     if not any(network.declaration.is_model for network in found.networks):
         return
     for network in found.networks:
         if not network.declaration.is_model and not network.used:
-            context.report.warning("W0202", network.declaration.name.span,
-                                   f"nothing uses the block `{network.name}`")
+            context.report.warning(
+                "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
+            )

@@ -68,8 +68,12 @@ def _name(expression: tree.Name, frame: Frame) -> Value:
     if frame.arguments and expression.id in option_vocabulary():
         return Word(expression.id)
     help = did_you_mean(expression.id, frame.scope.visible())
-    frame.report.error("E0201", expression.span, f"there is no value `{expression.id}` here",
-                       help=help or foreign_help(expression.id))
+    frame.report.error(
+        "E0201",
+        expression.span,
+        f"there is no value `{expression.id}` here",
+        help=help or foreign_help(expression.id),
+    )
     return UNKNOWN
 
 
@@ -97,13 +101,21 @@ def _attribute(expression: tree.Attribute, frame: Frame) -> Value:
     if contains_unknown(value):
         return UNKNOWN
     if not isinstance(value, Tensor):
-        frame.report.error("E0206", expression.name.span, f"{describe(value)} has no attributes",
-                           help="a tensor has " + ", ".join(f"`{a}`" for a in ATTRIBUTES))
+        frame.report.error(
+            "E0206",
+            expression.name.span,
+            f"{describe(value)} has no attributes",
+            help="a tensor has " + ", ".join(f"`{a}`" for a in ATTRIBUTES),
+        )
         return UNKNOWN
     if name not in ATTRIBUTES:
-        frame.report.error("E0206", expression.name.span, f"a tensor has no attribute `{name}`",
-                           help=did_you_mean(name, ATTRIBUTES)
-                           or "it has " + ", ".join(f"`{a}`" for a in ATTRIBUTES))
+        frame.report.error(
+            "E0206",
+            expression.name.span,
+            f"a tensor has no attribute `{name}`",
+            help=did_you_mean(name, ATTRIBUTES)
+            or "it has " + ", ".join(f"`{a}`" for a in ATTRIBUTES),
+        )
         return UNKNOWN
     shape = value.type.shape
     if name == "rank":
@@ -113,8 +125,9 @@ def _attribute(expression: tree.Attribute, frame: Frame) -> Value:
     axis = {"channels": 0, "height": -2, "width": -1, "features": -1}[name]
     least = 3 if name in ("height", "width") else 1
     if len(shape) < least:
-        frame.report.error("E0206", expression.name.span,
-                           f"a tensor {value.type.shape_text()} has no `{name}`")
+        frame.report.error(
+            "E0206", expression.name.span, f"a tensor {value.type.shape_text()} has no `{name}`"
+        )
         return UNKNOWN
     return shape[axis]
 
@@ -141,24 +154,36 @@ def _index(expression: tree.Index, frame: Frame) -> Value:
 def _list_index(value: Value, position: Value, expression: tree.Index, frame: Frame) -> Value:
     if not isinstance(value, tuple) or not isinstance(position, int):
         wrong = describe(value) if not isinstance(value, tuple) else describe(position)
-        frame.report.error("E0306", expression.span, "`[ ]` takes one of a list or a tensor by a "
-                           f"whole number, not {wrong}")
+        frame.report.error(
+            "E0306",
+            expression.span,
+            f"`[ ]` takes one of a list or a tensor by a whole number, not {wrong}",
+        )
         return UNKNOWN
     if not -len(value) <= position < len(value):
-        frame.report.error("E0408", expression.subscript.span,
-                           f"index {position} is out of range: the list has {len(value)} items")
+        frame.report.error(
+            "E0408",
+            expression.subscript.span,
+            f"index {position} is out of range: the list has {len(value)} items",
+        )
         return UNKNOWN
     return value[position]
 
 
-def _list_slice(value: Value, start: Value, stop: Value, expression: tree.Index, frame: Frame
-                ) -> Value:
-    if (isinstance(value, tuple) and isinstance(start, int) and isinstance(stop, int)
-            and 0 <= start <= stop <= len(value)):
+def _list_slice(
+    value: Value, start: Value, stop: Value, expression: tree.Index, frame: Frame
+) -> Value:
+    if (
+        isinstance(value, tuple)
+        and isinstance(start, int)
+        and isinstance(stop, int)
+        and 0 <= start <= stop <= len(value)
+    ):
         return value[start:stop]
     size = f" of {len(value)} items" if isinstance(value, tuple) else ""
-    frame.report.error("E0408", expression.subscript.span,
-                       f"this range does not lie in {describe(value)}{size}")
+    frame.report.error(
+        "E0408", expression.subscript.span, f"this range does not lie in {describe(value)}{size}"
+    )
     return UNKNOWN
 
 
@@ -218,9 +243,12 @@ def condition(value: Value, expression: tree.Expr, frame: Frame) -> bool | None:
     if isinstance(value, bool):
         return value
     if not contains_unknown(value):
-        frame.report.error("E0308", expression.span, "a condition is `true` or `false`, not "
-                           f"{describe(value)}",
-                           help="compare it: `> 0`" if isinstance(value, int | float) else None)
+        frame.report.error(
+            "E0308",
+            expression.span,
+            f"a condition is `true` or `false`, not {describe(value)}",
+            help="compare it: `> 0`" if isinstance(value, int | float) else None,
+        )
     return None
 
 

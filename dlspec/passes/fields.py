@@ -21,8 +21,12 @@ MISMATCH = object()
 def readable(cls: type[BaseModel]) -> bool:
     """Whether the annotations say all there is; validators of a class's own need Pydantic."""
     decorators = cls.__pydantic_decorators__
-    return not (decorators.model_validators or decorators.field_validators
-                or decorators.root_validators or decorators.validators)
+    return not (
+        decorators.model_validators
+        or decorators.field_validators
+        or decorators.root_validators
+        or decorators.validators
+    )
 
 
 def fitting(field: FieldInfo, value: Any) -> Any:
@@ -74,8 +78,13 @@ def _fits(annotation: Any, value: Any) -> Any:
         base, *marks = get_args(annotation)
         return _marked(base, marks, value)
     if origin is Literal:
-        return value if any(value is w or (value == w and type(value) is type(w))
-                            for w in get_args(annotation)) else MISMATCH
+        return (
+            value
+            if any(
+                value is w or (value == w and type(value) is type(w)) for w in get_args(annotation)
+            )
+            else MISMATCH
+        )
     if origin in (Union, UnionType):
         for part in get_args(annotation):
             fitted = _fits(part, value)

@@ -21,8 +21,9 @@ from dlspec.passes.values import (
 from dlspec.syntax import tree
 
 
-def pipeline(expression: tree.Pipeline, frame: Frame, name: str | None, evaluate: Evaluate
-             ) -> Value:
+def pipeline(
+    expression: tree.Pipeline, frame: Frame, name: str | None, evaluate: Evaluate
+) -> Value:
     """Data through stages; among arguments, stages without data are a composition."""
     first, first_name = _unnamed(expression.stages[0])
     value = evaluate(first, frame)
@@ -51,8 +52,14 @@ def pipeline(expression: tree.Pipeline, frame: Frame, name: str | None, evaluate
     return value
 
 
-def _composition(first: Stage, first_name: tree.Name | None, rest: tuple[tree.Expr, ...],
-                 frame: Frame, expression: tree.Pipeline, evaluate: Evaluate) -> Value:
+def _composition(
+    first: Stage,
+    first_name: tree.Name | None,
+    rest: tuple[tree.Expr, ...],
+    frame: Frame,
+    expression: tree.Pipeline,
+    evaluate: Evaluate,
+) -> Value:
     stages: list[tuple[Stage, tree.Name | None]] = [(first, first_name)]
     for part in rest:
         inner, part_name = _unnamed(part)
@@ -82,6 +89,7 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
         help = "an arrow leads into a layer, a block or a model"
         if isinstance(value, Network):
             help = None
-        frame.report.error("E0411", expression.span, f"data cannot flow into {describe(value)}",
-                           help=help)
+        frame.report.error(
+            "E0411", expression.span, f"data cannot flow into {describe(value)}", help=help
+        )
     return None

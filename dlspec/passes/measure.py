@@ -53,8 +53,12 @@ def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
         depth = max((depths[name] for name in node.inputs), default=0)
         if isinstance(node, CallNode):
             inner = _totals(program, program.graphs[node.graph], known)
-            own, cost, size, step = inner.parameters, inner.macs, inner.activation_bytes, \
-                inner.depth
+            own, cost, size, step = (
+                inner.parameters,
+                inner.macs,
+                inner.activation_bytes,
+                inner.depth,
+            )
         else:
             own, cost = _node_cost(graph, node)
             size = _bytes(graph.output_types(node))
@@ -88,8 +92,14 @@ def summarize(program: Program, graph: Graph) -> tuple[Row, ...]:
     for path, owner, node in walk(program, graph):
         types = owner.output_types(node)
         parameters, macs = _node_cost(owner, node)
-        rows.append(Row(
-            path, node.layer.kind if isinstance(node, LayerNode) else "parameter",
-            ", ".join(type.shape_text() for type in types),
-            parameters if node.shares is None else 0, macs, _bytes(types)))
+        rows.append(
+            Row(
+                path,
+                node.layer.kind if isinstance(node, LayerNode) else "parameter",
+                ", ".join(type.shape_text() for type in types),
+                parameters if node.shares is None else 0,
+                macs,
+                _bytes(types),
+            )
+        )
     return tuple(rows)

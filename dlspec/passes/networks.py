@@ -29,14 +29,17 @@ from dlspec.syntax import tree
 SEVERAL_INPUTS = "`it` has no value here: there are several inputs, so name the one you mean"
 
 
-def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context
-                ) -> Instance:
+def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context) -> Instance:
     """The instance of a block or model for arguments and input types, made at its first use."""
     network = stage.network
     if network in context.active:
-        names = [*(n.name for n in context.active[context.active.index(network):]), network.name]
-        context.report.error("E0209", stage.span, f"the {network.noun} `{network.name}` uses "
-                             "itself: " + " uses ".join(f"`{n}`" for n in names))
+        names = [*(n.name for n in context.active[context.active.index(network) :]), network.name]
+        context.report.error(
+            "E0209",
+            stage.span,
+            f"the {network.noun} `{network.name}` uses "
+            "itself: " + " uses ".join(f"`{n}`" for n in names),
+        )
         return Instance(None)
     key = (network, stage.arguments, inputs)
     if key not in context.instances:
@@ -53,9 +56,12 @@ def model_inputs(stage: NetworkStage, context: Context) -> tuple[TensorType, ...
     network = stage.network
     declared = _declared_inputs(network)
     if not declared:
-        context.report.error("E0211", network.declaration.name.span,
-                             f"the model `{network.name}` has no input",
-                             help="begin it with `input image: float[1, 28, 28]`, for example")
+        context.report.error(
+            "E0211",
+            network.declaration.name.span,
+            f"the model `{network.name}` has no input",
+            help="begin it with `input image: float[1, 28, 28]`, for example",
+        )
         return None
     scope = _parameter_scope(network, stage.arguments, context, stage.span)
     if scope is None:
@@ -98,10 +104,17 @@ def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Cont
     declaration = network.declaration
     arguments = {p.name.id: _json(scope.names[p.name.id].value) for p in declaration.parameters}
     graph = Graph.model_construct(
-        key=key, name=network.name, is_model=declaration.is_model, arguments=arguments,
-        documentation=declaration.documentation, inputs=ports(builder.inputs),
-        nodes=builder.nodes(), outputs=ports(builder.outputs),
-        auxiliaries=ports(builder.auxiliaries), types=builder.types())
+        key=key,
+        name=network.name,
+        is_model=declaration.is_model,
+        arguments=arguments,
+        documentation=declaration.documentation,
+        inputs=ports(builder.inputs),
+        nodes=builder.nodes(),
+        outputs=ports(builder.outputs),
+        auxiliaries=ports(builder.auxiliaries),
+        types=builder.types(),
+    )
     context.graphs[key] = graph
     context.spans.update({(key, path): span for path, span in builder.spans.items()})
     check_promises(graph, builder, network, context)
@@ -120,8 +133,9 @@ def _json(value: Value) -> bool | int | float | str | list[object] | None:
 # --- parameters and inputs ---------------------------------------------------------
 
 
-def _parameter_scope(network: Network, arguments: tuple[tuple[str, Value], ...],
-                     context: Context, span: Span) -> Scope | None:
+def _parameter_scope(
+    network: Network, arguments: tuple[tuple[str, Value], ...], context: Context, span: Span
+) -> Scope | None:
     """The scope of a declaration with its parameters bound, defaults evaluated in order."""
     scope = Scope(network.scope, boundary=True)
     given = dict(arguments)
@@ -139,51 +153,77 @@ def _parameter_scope(network: Network, arguments: tuple[tuple[str, Value], ...],
             if parameter.search is not None:
                 check_search(value, parameter.search, frame, evaluate)
         else:
-            context.report.error("E0302", span, f"`{network.name}` needs `{name}`", labels=[
-                Label(parameter.span, "this parameter has no default")],
-                help=f"give it with `--set {name}=…`, or write a default")
+            context.report.error(
+                "E0302",
+                span,
+                f"`{network.name}` needs `{name}`",
+                labels=[Label(parameter.span, "this parameter has no default")],
+                help=f"give it with `--set {name}=…`, or write a default",
+            )
             return None
         good = good and not contains_unknown(value)
         scope.bind(name, value, parameter.name.span, "parameter")
     return scope if good else None
 
 
-def _bind_inputs(network: Network, types: tuple[TensorType, ...], builder: GraphBuilder,
-                 scope: Scope, context: Context, span: Span) -> Value | NoIt | None:
+def _bind_inputs(
+    network: Network,
+    types: tuple[TensorType, ...],
+    builder: GraphBuilder,
+    scope: Scope,
+    context: Context,
+    span: Span,
+) -> Value | NoIt | None:
     """Make the inputs; what `it` begins as. None after a mistake."""
     declared = _declared_inputs(network)
     if not declared:
         names = ["x"] if len(types) == 1 else [f"x{i + 1}" for i in range(len(types))]
-        values = tuple(builder.input(name, type, span)
-                       for name, type in zip(names, types, strict=True))
+        values = tuple(
+            builder.input(name, type, span) for name, type in zip(names, types, strict=True)
+        )
         return values[0] if len(values) == 1 else values
     if len(declared) != len(types):
         flow = "1 tensor flows" if len(types) == 1 else f"{len(types)} tensors flow"
-        context.report.error("E0407", span, f"`{network.name}` has {len(declared)} "
-                             f"input{'s' if len(declared) > 1 else ''}; {flow} in",
-                             labels=[Label(declared[0].span, "declared here")])
+        plural = "s" if len(declared) > 1 else ""
+        context.report.error(
+            "E0407",
+            span,
+            f"`{network.name}` has {len(declared)} input{plural}; {flow} in",
+            labels=[Label(declared[0].span, "declared here")],
+        )
         return None
-    frame = Frame(context, scope, None, NoIt("an input's type cannot use `it`"))
     symbols: dict[str, Dim] = {}
     found: list[Tensor] = []
     for statement, type in zip(declared, types, strict=True):
-        wanted = tensor_type(statement.type, frame)
-        if wanted is None or not _unify(network, statement, wanted, type, symbols, context, span):
+        if not _unify(network, statement, type, symbols, scope, context, span):
             return None
-        value = builder.input(statement.name.id, type, statement.span)
-        if statement.name.id in scope.names:
-            context.report.error("E0203", statement.name.span,
-                                 f"the name `{statement.name.id}` is taken")
-            return None
-        scope.bind(statement.name.id, value, statement.name.span,
-                   "input" if len(declared) == 1 else "value")
-        found.append(value)
+        found.append(builder.input(statement.name.id, type, statement.span))
+        kind = "input" if len(declared) == 1 else "value"
+        scope.bind(statement.name.id, found[-1], statement.name.span, kind)
     return found[0] if len(found) == 1 else NoIt(SEVERAL_INPUTS)
 
 
-def _unify(network: Network, statement: tree.InputStatement, wanted: TensorType,
-           given: TensorType, symbols: dict[str, Dim], context: Context, span: Span) -> bool:
-    """Whether a type fits a declared input; symbols take the sizes that stand in their place."""
+def _unify(
+    network: Network,
+    statement: tree.InputStatement,
+    given: TensorType,
+    symbols: dict[str, Dim],
+    scope: Scope,
+    context: Context,
+    span: Span,
+) -> bool:
+    """Whether a type fits a declared input, whose name must be free.
+
+    The declaration's symbols take the sizes that stand in their place.
+    """
+    frame = Frame(context, scope, None, NoIt("an input's type cannot use `it`"))
+    wanted = tensor_type(statement.type, frame)
+    if wanted is None:
+        return False
+    name = statement.name
+    if name.id in scope.names:
+        context.report.error("E0203", name.span, f"the name `{name.id}` is taken")
+        return False
     fits = wanted.dtype == given.dtype and wanted.rank == given.rank
     if fits:
         for want, have in zip(wanted.shape, given.shape, strict=True):
@@ -195,13 +235,17 @@ def _unify(network: Network, statement: tree.InputStatement, wanted: TensorType,
                 fits = False
     if not fits:
         context.report.error(
-            "E0402", span, f"the input `{statement.name.id}` of `{network.name}` is {wanted}; "
-            f"{given} flows in", labels=[Label(statement.span, f"declared as {wanted}")])
+            "E0402",
+            span,
+            f"the input `{name.id}` of `{network.name}` is {wanted}; {given} flows in",
+            labels=[Label(statement.span, f"declared as {wanted}")],
+        )
     return fits
 
 
-def _outputs(network: Network, builder: GraphBuilder, result: Value, scope: Scope,
-             context: Context) -> bool:
+def _outputs(
+    network: Network, builder: GraphBuilder, result: Value, scope: Scope, context: Context
+) -> bool:
     """Settle the outputs: those declared, else the last `it`. Reports E0412 where none is."""
     if builder.outputs_unknown or contains_unknown(result):
         return False
@@ -209,9 +253,12 @@ def _outputs(network: Network, builder: GraphBuilder, result: Value, scope: Scop
         return True
     values = result if isinstance(result, tuple) and result else (result,)
     if not all(isinstance(value, Tensor) for value in values):
-        context.report.error("E0412", network.declaration.name.span,
-                             f"the {network.noun} `{network.name}` has no value at its end",
-                             help="end it with a line that makes a tensor, or declare an `output`")
+        context.report.error(
+            "E0412",
+            network.declaration.name.span,
+            f"the {network.noun} `{network.name}` has no value at its end",
+            help="end it with a line that makes a tensor, or declare an `output`",
+        )
         return False
     for number, value in enumerate(values):
         assert isinstance(value, Tensor)

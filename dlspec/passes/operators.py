@@ -14,8 +14,15 @@ from dlspec.source import Span
 
 BOTH_TENSORS = {"+": "Add", "-": "Subtract", "*": "Multiply", "/": "Divide"}
 TENSOR_FUNCTIONS = {
-    "mean": "Mean", "sum": "Sum", "max": "Max", "min": "Min", "abs": "Abs",
-    "square": "Square", "sqrt": "Sqrt", "exp": "Exp", "log": "Log",
+    "mean": "Mean",
+    "sum": "Sum",
+    "max": "Max",
+    "min": "Min",
+    "abs": "Abs",
+    "square": "Square",
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "log": "Log",
 }
 """Tensor function to the layer it is."""
 
@@ -96,8 +103,9 @@ def call(name: str, given: list[Given], span: Span, frame: Frame) -> Value:
     if contains_unknown(first):
         return UNKNOWN
     if not isinstance(first, Tensor):
-        frame.report.error("E0306", given[0].span, f"`{name}` takes a tensor, not "
-                           f"{describe(first)}")
+        frame.report.error(
+            "E0306", given[0].span, f"`{name}` takes a tensor, not {describe(first)}"
+        )
         return UNKNOWN
     if name == "max" and len(given) == 2 and isinstance(given[1].value, Tensor):
         return _layer("Maximum", (first, given[1].value), span, frame)
@@ -119,14 +127,16 @@ def slice_(x: Tensor, start: Value, stop: Value, span: Span, frame: Frame) -> Va
     """`x[a..b]`, a range along axis 0, without b."""
     for bound in (start, stop):
         if not isinstance(bound, int) or isinstance(bound, bool):
-            frame.report.error("E0306", span, "the ends of a range are whole numbers, not "
-                               f"{describe(bound)}")
+            frame.report.error(
+                "E0306", span, f"the ends of a range are whole numbers, not {describe(bound)}"
+            )
             return UNKNOWN
     return _layer("Slice", (x,), span, frame, start=start, stop=stop)
 
 
-def _layer(name: str, inputs: tuple[Tensor, ...], span: Span, frame: Frame, **arguments: object
-           ) -> Value:
+def _layer(
+    name: str, inputs: tuple[Tensor, ...], span: Span, frame: Frame, **arguments: object
+) -> Value:
     cls = find(name)
     assert cls is not None, name
     given = [Given(key, value, span) for key, value in arguments.items()]  # type: ignore[arg-type]

@@ -17,19 +17,48 @@ from dlspec.syntax import tree
 Kind = TypeVar("Kind", bound=Option)
 
 PLANNED: dict[str, frozenset[str]] = {
-    "loss": frozenset({
-        "mae", "huber", "smooth_l1", "nll", "kl_divergence", "hinge", "focal",
-        "cosine_similarity", "ctc"}),
+    "loss": frozenset(
+        {
+            "mae",
+            "huber",
+            "smooth_l1",
+            "nll",
+            "kl_divergence",
+            "hinge",
+            "focal",
+            "cosine_similarity",
+            "ctc",
+        }
+    ),
     "optimizer": frozenset({"nadam", "radam", "adamax", "muon"}),
-    "schedule": frozenset({
-        "multi_step_decay", "exponential", "linear", "polynomial", "plateau"}),
+    "schedule": frozenset({"multi_step_decay", "exponential", "linear", "polynomial", "plateau"}),
     "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
-    "source": frozenset({
-        "fashion_mnist", "cifar10", "cifar100", "csv", "parquet", "text", "toy2d", "synthetic",
-        "huggingface"}),
-    "transform": frozenset({
-        "RandomResizedCrop", "RandomRotation", "ColorJitter", "RandomErasing", "MixUp",
-        "CutMix", "Grayscale", "Standardize", "OneHot"}),
+    "source": frozenset(
+        {
+            "fashion_mnist",
+            "cifar10",
+            "cifar100",
+            "csv",
+            "parquet",
+            "text",
+            "toy2d",
+            "synthetic",
+            "huggingface",
+        }
+    ),
+    "transform": frozenset(
+        {
+            "RandomResizedCrop",
+            "RandomRotation",
+            "ColorJitter",
+            "RandomErasing",
+            "MixUp",
+            "CutMix",
+            "Grayscale",
+            "Standardize",
+            "OneHot",
+        }
+    ),
 }
 """Words of the language whose meaning this version does not have yet, by family."""
 
@@ -40,15 +69,19 @@ def classes_of(union: Any) -> tuple[type[Option], ...]:
     return members or (get_args(union)[0],)
 
 
-def option(expression: tree.Expr, family: str, code: str, classes: Sequence[type[Kind]],
-           frame: Frame) -> Kind | None:
+def option(
+    expression: tree.Expr, family: str, code: str, classes: Sequence[type[Kind]], frame: Frame
+) -> Kind | None:
     """The choice that an expression names, `adam` or `adam(lr=1e-3)`. None after a mistake."""
     callee = expression.callee if isinstance(expression, tree.Call) else expression
     arguments = expression.arguments if isinstance(expression, tree.Call) else ()
     if not isinstance(callee, tree.Name | tree.TypeName):
         if not isinstance(callee, tree.ErrorExpr):
-            frame.report.error(code, expression.span, f"a {family} is named here, such as "
-                               f"`{classes[0].kind_name()}`")
+            frame.report.error(
+                code,
+                expression.span,
+                f"a {family} is named here, such as `{classes[0].kind_name()}`",
+            )
         return None
     cls = next((c for c in classes if c.kind_name() == callee.id), None)
     if cls is None:
@@ -77,16 +110,35 @@ def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) 
     return given
 
 
-def _unknown(callee: tree.Name | tree.TypeName, family: str, code: str,
-             classes: Sequence[type[Option]], frame: Frame) -> None:
+def _unknown(
+    callee: tree.Name | tree.TypeName,
+    family: str,
+    code: str,
+    classes: Sequence[type[Option]],
+    frame: Frame,
+) -> None:
     if callee.id in PLANNED.get(family, frozenset()):
-        frame.report.error("E0210", callee.span,
-                           f"this version of dlspec does not know the {family} `{callee.id}` yet",
-                           help="it knows " + ", ".join(f"`{c.kind_name()}`" for c in classes))
+        frame.report.error(
+            "E0210",
+            callee.span,
+            f"this version of dlspec does not know the {family} `{callee.id}` yet",
+            help="it knows " + ", ".join(f"`{c.kind_name()}`" for c in classes),
+        )
         return
-    foreign = next((c for c in classes if callee.id in c.aliases
-                    or callee.id.lower() == c.kind_name().lower()), None)
-    help = f"dlspec calls it `{foreign.kind_name()}`" if foreign is not None else (
-        did_you_mean(callee.id, [c.kind_name() for c in classes])
-        or "it is one of " + ", ".join(f"`{c.kind_name()}`" for c in classes))
+    foreign = next(
+        (
+            c
+            for c in classes
+            if callee.id in c.aliases or callee.id.lower() == c.kind_name().lower()
+        ),
+        None,
+    )
+    help = (
+        f"dlspec calls it `{foreign.kind_name()}`"
+        if foreign is not None
+        else (
+            did_you_mean(callee.id, [c.kind_name() for c in classes])
+            or "it is one of " + ", ".join(f"`{c.kind_name()}`" for c in classes)
+        )
+    )
     frame.report.error(code, callee.span, f"there is no {family} `{callee.id}`", help=help)

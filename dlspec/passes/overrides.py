@@ -26,8 +26,12 @@ def override(module: tree.Module, overrides: Mapping[str, str], report: Report) 
         declarations, applied = _apply(module.declarations, key.split("."), value)
         if not applied:
             source = Source(f"--set {key}", f"{key}={text}")
-            report.error("E0309", Span(source, 0, len(key)), f"the spec has nothing called "
-                         f"`{key}` to set", help=did_you_mean(key, _keys(module)))
+            report.error(
+                "E0309",
+                Span(source, 0, len(key)),
+                f"the spec has nothing called `{key}` to set",
+                help=did_you_mean(key, _keys(module)),
+            )
         module = module._replace(declarations=declarations)
     return module
 
@@ -47,8 +51,9 @@ def _parsed(key: str, text: str, report: Report) -> tree.Expr | None:
     return let.value if isinstance(let, tree.LetDeclaration) else None
 
 
-def _apply(declarations: tuple[tree.Declaration, ...], key: list[str], value: tree.Expr
-           ) -> tuple[tuple[tree.Declaration, ...], bool]:
+def _apply(
+    declarations: tuple[tree.Declaration, ...], key: list[str], value: tree.Expr
+) -> tuple[tuple[tree.Declaration, ...], bool]:
     applied = False
     result: list[tree.Declaration] = []
     for declaration in declarations:
@@ -58,16 +63,20 @@ def _apply(declarations: tuple[tree.Declaration, ...], key: list[str], value: tr
     return tuple(result), applied
 
 
-def _changed(declaration: tree.Declaration, key: list[str], value: tree.Expr
-             ) -> tree.Declaration | None:
+def _changed(
+    declaration: tree.Declaration, key: list[str], value: tree.Expr
+) -> tree.Declaration | None:
     if isinstance(declaration, tree.LetDeclaration):
         return declaration._replace(value=value) if key == [declaration.name.id] else None
     if isinstance(declaration, tree.NetworkDeclaration) and declaration.is_model:
         rest = key[1:] if key[0] == declaration.name.id else key
         return _with_default(declaration, rest[0], value) if len(rest) == 1 else None
     heads = _heads(declaration)
-    if key[0] in heads and len(key) > 1 and isinstance(
-            declaration, tree.DataDeclaration | tree.TrainDeclaration):
+    if (
+        key[0] in heads
+        and len(key) > 1
+        and isinstance(declaration, tree.DataDeclaration | tree.TrainDeclaration)
+    ):
         body = _with_setting(declaration.body, key[1], key[2:], value)
         return None if body is None else declaration._replace(body=body)
     return None
@@ -79,18 +88,21 @@ def _heads(declaration: tree.Declaration) -> tuple[str, ...]:
     return ("train",) if isinstance(declaration, tree.TrainDeclaration) else ()
 
 
-def _with_default(declaration: tree.NetworkDeclaration, name: str, value: tree.Expr
-                  ) -> tree.NetworkDeclaration | None:
+def _with_default(
+    declaration: tree.NetworkDeclaration, name: str, value: tree.Expr
+) -> tree.NetworkDeclaration | None:
     if all(parameter.name.id != name for parameter in declaration.parameters):
         return None
     parameters = tuple(
         parameter._replace(default=value, search=None) if parameter.name.id == name else parameter
-        for parameter in declaration.parameters)
+        for parameter in declaration.parameters
+    )
     return declaration._replace(parameters=parameters)
 
 
-def _with_setting(body: tree.Body, name: str, rest: list[str], value: tree.Expr
-                  ) -> tree.Body | None:
+def _with_setting(
+    body: tree.Body, name: str, rest: list[str], value: tree.Expr
+) -> tree.Body | None:
     """The body with `name = value`, or with one argument of its call replaced or added."""
     statements = list(body.statements)
     for number, statement in enumerate(statements):
@@ -145,6 +157,9 @@ def _keys(module: tree.Module) -> list[str]:
             keys += [parameter.name.id for parameter in declaration.parameters]
         elif isinstance(declaration, tree.DataDeclaration | tree.TrainDeclaration):
             head = _heads(declaration)[0]
-            keys += [f"{head}.{statement.names[0].id}" for statement in declaration.body.statements
-                     if isinstance(statement, tree.Bind)]
+            keys += [
+                f"{head}.{statement.names[0].id}"
+                for statement in declaration.body.statements
+                if isinstance(statement, tree.Bind)
+            ]
     return keys

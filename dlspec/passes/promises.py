@@ -17,8 +17,7 @@ MEASURES = ("parameters", "macs", "depth")
 MOST_PARAMETERS = 10**12
 
 
-def check_promises(graph: Graph, builder: GraphBuilder, network: Network, context: Context
-                   ) -> None:
+def check_promises(graph: Graph, builder: GraphBuilder, network: Network, context: Context) -> None:
     """Report E0413 for every `require` that does not hold, E0705 for too many parameters."""
     if not graph.is_model and not builder.requirements:
         return
@@ -26,10 +25,12 @@ def check_promises(graph: Graph, builder: GraphBuilder, network: Network, contex
     total = totals(program, graph)
     parameters = total.parameters
     if isinstance(parameters, int) and parameters > MOST_PARAMETERS:
-        context.report.error("E0705", network.declaration.name.span, f"`{network.name}` has "
-                             f"{parameters:,} parameters, more than 10^12")
-    figures: dict[str, Value] = {"parameters": parameters, "macs": total.macs,
-                                 "depth": total.depth}
+        context.report.error(
+            "E0705",
+            network.declaration.name.span,
+            f"`{network.name}` has {parameters:,} parameters, more than 10^12",
+        )
+    figures: dict[str, Value] = {"parameters": parameters, "macs": total.macs, "depth": total.depth}
     for statement, outer in builder.requirements:
         scope = Scope(outer)
         for name in MEASURES:
@@ -37,8 +38,11 @@ def check_promises(graph: Graph, builder: GraphBuilder, network: Network, contex
                 scope.bind(name, figures[name], None)
         frame = Frame(context, scope, None, NoIt("a promise cannot use `it`"), arguments=True)
         value = evaluate(statement.condition, frame)
-        if not contains_unknown(value) and not condition(value, statement.condition, frame) \
-                and isinstance(value, bool):
+        if (
+            not contains_unknown(value)
+            and not condition(value, statement.condition, frame)
+            and isinstance(value, bool)
+        ):
             _broken(statement, frame, context)
 
 
@@ -51,8 +55,12 @@ def _broken(statement: tree.RequireStatement, frame: Frame, context: Context) ->
             parts += [part.left, part.right]
         elif isinstance(part, tree.Name | tree.Attribute):
             labels.append(Label(part.span, f"this is {_figure(evaluate(part, frame))}"))
-    context.report.error("E0413", statement.condition.span,
-                         f"this does not hold: `{statement.condition.span.text}`", labels=labels)
+    context.report.error(
+        "E0413",
+        statement.condition.span,
+        f"this does not hold: `{statement.condition.span.text}`",
+        labels=labels,
+    )
 
 
 def _figure(value: Value) -> str:

@@ -25,8 +25,9 @@ class Edit(NamedTuple):
     text: str
 
 
-def resolved(source: Source, written: tree.Module, overridden: tree.Module, program: Program
-             ) -> str:
+def resolved(
+    source: Source, written: tree.Module, overridden: tree.Module, program: Program
+) -> str:
     """The resolved text of a spec whose module, before and after overrides, is given."""
     edits: list[Edit] = []
     trains = iter(program.trains)
@@ -39,7 +40,8 @@ def resolved(source: Source, written: tree.Module, overridden: tree.Module, prog
         elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
             edits += _value(before.value, after.value)
         elif isinstance(before, tree.NetworkDeclaration) and isinstance(
-                after, tree.NetworkDeclaration):
+            after, tree.NetworkDeclaration
+        ):
             for old, new in zip(before.parameters, after.parameters, strict=True):
                 edits += _parameter(old, new)
     return _applied(source.text, edits)
@@ -114,8 +116,13 @@ def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.translate({
-            ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}) + '"'
+        return (
+            '"'
+            + value.translate(
+                {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}
+            )
+            + '"'
+        )
     if isinstance(value, tuple):
         items = cast("tuple[object, ...]", value)
         return "[" + ", ".join(_literal(item) for item in items) + "]"

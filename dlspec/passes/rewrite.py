@@ -73,14 +73,19 @@ def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
     def ports(found: tuple[Port, ...]) -> tuple[Port, ...]:
         return tuple(Port(name=p.name, value=names.get(p.value, p.value)) for p in found)
 
-    return graph.model_copy(update={
-        "nodes": tuple(node.model_copy(update={
-            "inputs": renamed(node.inputs), "outputs": renamed(node.outputs)})
-            for node in graph.nodes),
-        "outputs": ports(graph.outputs),
-        "auxiliaries": ports(graph.auxiliaries),
-        "types": {names.get(name, name): type for name, type in graph.types.items()},
-    })
+    return graph.model_copy(
+        update={
+            "nodes": tuple(
+                node.model_copy(
+                    update={"inputs": renamed(node.inputs), "outputs": renamed(node.outputs)}
+                )
+                for node in graph.nodes
+            ),
+            "outputs": ports(graph.outputs),
+            "auxiliaries": ports(graph.auxiliaries),
+            "types": {names.get(name, name): type for name, type in graph.types.items()},
+        }
+    )
 
 
 def _activation_before(nodes: list[Node], place: int, uses: dict[str, int]) -> int | None:

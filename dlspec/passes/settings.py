@@ -26,8 +26,14 @@ DATA_SETTINGS = ("source", "transform", "augment", *DataSettings.model_fields)
 PLANNED_DATA = frozenset({"train_transform"})
 
 
-def gather(body: tree.Body, known: tuple[str, ...], planned: frozenset[str], code: str,
-           what: str, frame: Frame) -> dict[str, tree.Bind]:
+def gather(
+    body: tree.Body,
+    known: tuple[str, ...],
+    planned: frozenset[str],
+    code: str,
+    what: str,
+    frame: Frame,
+) -> dict[str, tree.Bind]:
     """The settings of a body by name. Reports unknown, repeated and misplaced ones."""
     found: dict[str, tree.Bind] = {}
     for statement in body.statements:
@@ -36,27 +42,44 @@ def gather(body: tree.Body, known: tuple[str, ...], planned: frozenset[str], cod
     return found
 
 
-def _gather_one(statement: tree.Bind, found: dict[str, tree.Bind], known: tuple[str, ...],
-                planned: frozenset[str], code: str, what: str, frame: Frame) -> None:
+def _gather_one(
+    statement: tree.Bind,
+    found: dict[str, tree.Bind],
+    known: tuple[str, ...],
+    planned: frozenset[str],
+    code: str,
+    what: str,
+    frame: Frame,
+) -> None:
     name = statement.names[0]
     if len(statement.names) > 1:
         frame.report.error("E0109", statement.span, f"a setting of `{what}` has one name")
     elif name.id in planned:
-        frame.report.error("E0210", name.span, f"this version of dlspec does not know the setting "
-                           f"`{name.id}` yet")
+        frame.report.error(
+            "E0210", name.span, f"this version of dlspec does not know the setting `{name.id}` yet"
+        )
     elif name.id not in known:
-        frame.report.error(code, name.span, f"`{what}` has no setting `{name.id}`",
-                           help=did_you_mean(name.id, known)
-                           or "its settings are " + ", ".join(f"`{k}`" for k in known))
+        frame.report.error(
+            code,
+            name.span,
+            f"`{what}` has no setting `{name.id}`",
+            help=did_you_mean(name.id, known)
+            or "its settings are " + ", ".join(f"`{k}`" for k in known),
+        )
     elif name.id in found:
-        frame.report.error("E0305", name.span, f"`{name.id}` is set twice", labels=[
-            Label(found[name.id].span, "it is set here already")])
+        frame.report.error(
+            "E0305",
+            name.span,
+            f"`{name.id}` is set twice",
+            labels=[Label(found[name.id].span, "it is set here already")],
+        )
     else:
         found[name.id] = statement
 
 
-def plain_settings(cls: type[Settings], what: str, span: Span, found: Mapping[str, tree.Bind],
-                   frame: Frame) -> Settings | None:
+def plain_settings(
+    cls: type[Settings], what: str, span: Span, found: Mapping[str, tree.Bind], frame: Frame
+) -> Settings | None:
     """The settings that are plain values, checked against `cls`. None after a mistake."""
     given: list[Given] = []
     inner = frame.as_argument()
@@ -79,8 +102,11 @@ def misplaced(body: tree.Body, allowed: tuple[type, ...], what: str, frame: Fram
     """Report E0109 for statements that do not belong into a body of settings."""
     for statement in body.statements:
         if not isinstance(statement, (tree.Bind, tree.ErrorStatement, *allowed)):
-            frame.report.error("E0109", statement.span, f"this does not belong in `{what}`, "
-                               "which holds settings such as `name = value`")
+            frame.report.error(
+                "E0109",
+                statement.span,
+                f"this does not belong in `{what}`, which holds settings such as `name = value`",
+            )
 
 
 def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | None:
@@ -89,20 +115,30 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
     misplaced(declaration.body, (), "data", frame)
     found = gather(declaration.body, DATA_SETTINGS, PLANNED_DATA, "E0601", "data", frame)
     if "source" not in found:
-        frame.report.error("E0602", declaration.name.span, f"`data {declaration.name.id}` has no "
-                           "source", help="add `source = digits()`, for example")
+        frame.report.error(
+            "E0602",
+            declaration.name.span,
+            f"`data {declaration.name.id}` has no source",
+            help="add `source = digits()`, for example",
+        )
     source = _source(found.get("source"), frame)
     transform = _transforms(found.get("transform"), frame)
     augment = _transforms(found.get("augment"), frame)
     settings = plain_settings(DataSettings, "data", declaration.name.span, found, frame)
     broken = settings is None or any(
-        d.severity == "error" for d in frame.report.diagnostics[before:])
+        d.severity == "error" for d in frame.report.diagnostics[before:]
+    )
     if source is None:
         return None
     plan = DataPlan.model_construct(
-        name=declaration.name.id, documentation=declaration.documentation, source=source,
-        transform=tuple(t for t, _ in transform), augment=tuple(t for t, _ in augment),
-        fields=None, **dict(settings or DataSettings.model_construct()))
+        name=declaration.name.id,
+        documentation=declaration.documentation,
+        source=source,
+        transform=tuple(t for t, _ in transform),
+        augment=tuple(t for t, _ in augment),
+        fields=None,
+        **dict(settings or DataSettings.model_construct()),
+    )
     spans = {f"transform.{i}": span for i, (_, span) in enumerate(transform)}
     spans |= {f"augment.{i}": span for i, (_, span) in enumerate(augment)}
     spans |= {name: statement.value.span for name, statement in found.items()}
@@ -130,8 +166,9 @@ def _transforms(statement: tree.Bind | None, frame: Frame) -> list[tuple[Transfo
     return found
 
 
-def _checked(plan: DataPlan, spans: Mapping[str, Span], frame: Frame, broken: bool
-             ) -> DataPlan | None:
+def _checked(
+    plan: DataPlan, spans: Mapping[str, Span], frame: Frame, broken: bool
+) -> DataPlan | None:
     """The plan with the types of its fields, unless its own text shows a mistake.
 
     Where something is broken already, what is missing from the plan would look like further

@@ -49,8 +49,9 @@ def apply(stage: Stage, value: Value, frame: Frame, name: str | None = None) -> 
     if isinstance(stage, BodyStage):
         return frame.context.run_body(stage.expression, frame.inside(stage.scope, value))
     if isinstance(stage, Fork):
-        return tuple(apply(item, value, frame) if isinstance(item, STAGES) else item
-                     for item in stage.items)
+        return tuple(
+            apply(item, value, frame) if isinstance(item, STAGES) else item for item in stage.items
+        )
     return _apply_composition(stage, value, frame)
 
 
@@ -70,11 +71,19 @@ def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> No
     scope, report = frame.scope, frame.report
     taken = scope.in_declaration(name.id)
     if taken is not None:
-        code, verb = ("E0203", "is taken") if name.id in scope.names else ("E0204", "would hide "
-                                                                            "an outer one")
+        code, verb = (
+            ("E0203", "is taken")
+            if name.id in scope.names
+            else ("E0204", "would hide an outer one")
+        )
         labels = [Label(taken.span, "it is bound here")] if taken.span else []
-        report.error(code, name.span, f"the name `{name.id}` {verb}", labels=labels,
-                     help="choose another name")
+        report.error(
+            code,
+            name.span,
+            f"the name `{name.id}` {verb}",
+            labels=labels,
+            help="choose another name",
+        )
         return
     if isinstance(value, Tensor) and frame.builder is not None:
         builder = frame.builder
@@ -110,10 +119,14 @@ def _apply_layer(stage: LayerStage, value: Value, frame: Frame, name: str | None
     if stage.rank is not None and inputs[0].type.rank != stage.rank + 1:
         actual = inputs[0].type.rank - 1
         frame.report.error(
-            "E0414", stage.span, f"`{stage.name}` works on {stage.rank} spatial "
+            "E0414",
+            stage.span,
+            f"`{stage.name}` works on {stage.rank} spatial "
             f"ax{'is' if stage.rank == 1 else 'es'}; this tensor {inputs[0].type.shape_text()} "
-            f"has {max(actual, 0)}", labels=_origin(inputs[0]),
-            help=f"`{stage.layer.kind}` without a suffix takes any number it can")
+            f"has {max(actual, 0)}",
+            labels=_origin(inputs[0]),
+            help=f"`{stage.layer.kind}` without a suffix takes any number it can",
+        )
         return UNKNOWN
     if stage.shared is not None:
         name = stage.shared.name
@@ -129,20 +142,36 @@ def _count_fits(stage: LayerStage, count: int, frame: Frame) -> bool:
     least, most = stage.layer.inputs
     if least <= count and (most is None or count <= most):
         return True
-    wanted = str(least) if most == least else f"at least {least}" if most is None else \
-        f"{least} to {most}"
-    help = "join them first, for example with `Concat`" if most == 1 else \
-        f"feed it a tuple: `(a, b) -> {stage.name}`" if count == 1 else None
+    wanted = (
+        str(least)
+        if most == least
+        else f"at least {least}"
+        if most is None
+        else f"{least} to {most}"
+    )
+    help = (
+        "join them first, for example with `Concat`"
+        if most == 1
+        else f"feed it a tuple: `(a, b) -> {stage.name}`"
+        if count == 1
+        else None
+    )
     flow = "1 flows in" if count == 1 else f"{count} flow in"
     plural = "" if wanted == "1" else "s"
-    frame.report.error("E0407", stage.span, f"`{stage.name}` takes {wanted} tensor{plural}; {flow}",
-                       help=help)
+    frame.report.error(
+        "E0407", stage.span, f"`{stage.name}` takes {wanted} tensor{plural}; {flow}", help=help
+    )
     return False
 
 
-def place(layer: Layer, inputs: tuple[Tensor, ...], span: Span, frame: Frame,
-          name: str | None = None, shared: SharedUse | None = None
-          ) -> tuple[Tensor, ...] | None:
+def place(
+    layer: Layer,
+    inputs: tuple[Tensor, ...],
+    span: Span,
+    frame: Frame,
+    name: str | None = None,
+    shared: SharedUse | None = None,
+) -> tuple[Tensor, ...] | None:
     """Append a layer to the graph; its results, or None after a reported mistake."""
     assert frame.builder is not None
     input_types = tuple(value.type for value in inputs)
@@ -154,8 +183,14 @@ def place(layer: Layer, inputs: tuple[Tensor, ...], span: Span, frame: Frame,
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
         if problem.culprit is None and len(inputs) > 1:
             labels = tuple(label for value in inputs for label in _origin(value))
-        frame.report.error(problem.code, span, problem.message, label=problem.label,
-                           labels=labels, help=problem.help)
+        frame.report.error(
+            problem.code,
+            span,
+            problem.message,
+            label=problem.label,
+            labels=labels,
+            help=problem.help,
+        )
         return None
     if not _sizes_fit(layer.kind, types, span, frame):
         return None
@@ -178,19 +213,24 @@ def _origin(value: Tensor) -> tuple[Label, ...]:
 def _sizes_fit(kind: str, types: Sequence[TensorType], span: Span, frame: Frame) -> bool:
     for type in types:
         if any(isinstance(size, int) and size >= LARGEST_SIZE for size in type.shape):
-            frame.report.error("E0706", span, f"`{kind}` would make a size over 2^31: "
-                               f"{type.shape_text()}")
+            frame.report.error(
+                "E0706", span, f"`{kind}` would make a size over 2^31: {type.shape_text()}"
+            )
             return False
     return True
 
 
-def _shared_fits(layer: Layer, shared: SharedUse, types: tuple[TensorType, ...], span: Span,
-                 frame: Frame) -> bool:
+def _shared_fits(
+    layer: Layer, shared: SharedUse, types: tuple[TensorType, ...], span: Span, frame: Frame
+) -> bool:
     if shared.input_types is None or layer.weights(types) == layer.weights(shared.input_types):
         return True
     frame.report.error(
-        "E0402", span, f"the layer `{shared.name}` has its weights for "
-        f"{shared.input_types[0].shape_text()}; they do not fit {types[0].shape_text()}")
+        "E0402",
+        span,
+        f"the layer `{shared.name}` has its weights for "
+        f"{shared.input_types[0].shape_text()}; they do not fit {types[0].shape_text()}",
+    )
     return False
 
 
@@ -209,8 +249,15 @@ def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | 
         return UNKNOWN
     shares = stage.shared.path if stage.shared is not None else None
     outputs = frame.builder.call(
-        instance.key, network.name, inputs, instance.outputs, stage.span, instance.layers,
-        name=stage.shared.name if stage.shared is not None else name, shares=shares)
+        instance.key,
+        network.name,
+        inputs,
+        instance.outputs,
+        stage.span,
+        instance.layers,
+        name=stage.shared.name if stage.shared is not None else name,
+        shares=shares,
+    )
     frame.context.check_layers(frame.builder.layers, stage.span)
     if stage.shared is not None and stage.shared.path is None:
         stage.shared.path = frame.builder.last_path

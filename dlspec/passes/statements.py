@@ -28,8 +28,9 @@ def bind_names(statement: tree.Bind, line: Frame) -> None:
     path = names[0].id if len(names) == 1 and names[0].id != "_" else None
     value = evaluate_flow(statement.value, line, path)
     if statement.search is not None:
-        line.report.error("E0310", statement.search.span, "search ranges belong to parameters "
-                          "and settings")
+        line.report.error(
+            "E0310", statement.search.span, "search ranges belong to parameters and settings"
+        )
     if len(names) == 1:
         bind(names[0], value, line)
         return
@@ -37,9 +38,12 @@ def bind_names(statement: tree.Bind, line: Frame) -> None:
         value = tuple(UNKNOWN for _ in names)
     if not isinstance(value, tuple) or len(value) != len(names):
         has = f"{len(value)} results" if isinstance(value, tuple) else "one result"
-        line.report.error("E0407", names[0].span.to(names[-1].span),
-                          f"{len(names)} names for {has}",
-                          labels=[Label(statement.value.span, f"this has {has}")])
+        line.report.error(
+            "E0407",
+            names[0].span.to(names[-1].span),
+            f"{len(names)} names for {has}",
+            labels=[Label(statement.value.span, f"this has {has}")],
+        )
         value = tuple(UNKNOWN for _ in names)
     for name, part in zip(names, value, strict=True):
         bind(name, part, line)
@@ -48,15 +52,26 @@ def bind_names(statement: tree.Bind, line: Frame) -> None:
 def layer(statement: tree.LayerStatement, line: Frame) -> None:
     value = evaluate(statement.value, line.as_argument())
     if isinstance(value, LayerStage):
-        value = LayerStage(value.layer, value.name, value.span, value.rank, value.activation,
-                           SharedUse(statement.name.id))
+        value = LayerStage(
+            value.layer,
+            value.name,
+            value.span,
+            value.rank,
+            value.activation,
+            SharedUse(statement.name.id),
+        )
     elif isinstance(value, NetworkStage):
-        value = NetworkStage(value.network, value.arguments, value.span,
-                             SharedUse(statement.name.id))
+        value = NetworkStage(
+            value.network, value.arguments, value.span, SharedUse(statement.name.id)
+        )
     elif not contains_unknown(value):
         what = "a pipeline" if isinstance(value, Composition) else describe(value)
-        line.report.error("E0411", statement.value.span, "`layer` names one layer, block or "
-                          f"model, not {what}", help="put a pipeline into a `block` of its own")
+        line.report.error(
+            "E0411",
+            statement.value.span,
+            f"`layer` names one layer, block or model, not {what}",
+            help="put a pipeline into a `block` of its own",
+        )
         value = UNKNOWN
     bind(statement.name, value, line)
 
@@ -68,8 +83,11 @@ def parameter(statement: tree.ParameterStatement, line: Frame) -> None:
         bind(statement.name, UNKNOWN, line)
         return
     if any(not isinstance(size, int) for size in type.shape):
-        line.report.error("E0410", statement.type.span, "a learned tensor has a fixed shape; "
-                          f"{type.shape_text()} is known only at run time")
+        line.report.error(
+            "E0410",
+            statement.type.span,
+            f"a learned tensor has a fixed shape; {type.shape_text()} is known only at run time",
+        )
         bind(statement.name, UNKNOWN, line)
         return
     value = line.builder.parameter(statement.name.id, type, initial, statement.span)
@@ -90,8 +108,9 @@ def output(statement: tree.OutputStatement, line: Frame) -> Value | None:
         line.builder.outputs_unknown = True
         return None
     if not isinstance(value, Tensor):
-        line.report.error("E0411", statement.span, f"an output is one tensor, not "
-                          f"{describe(value)}")
+        line.report.error(
+            "E0411", statement.span, f"an output is one tensor, not {describe(value)}"
+        )
         line.builder.outputs_unknown = True
         return None
     _add_output(statement, value, line)
@@ -120,8 +139,11 @@ def require(statement: tree.RequireStatement, line: Frame) -> None:
 def nested_input(statement: tree.InputStatement, line: Frame) -> None:
     """Inputs are declared before a body runs; a nested one is reported here."""
     if line.scope.find(statement.name.id) is None:
-        line.report.error("E0109", statement.span, "an input is declared at the top level of a "
-                          "model or block, not inside braces")
+        line.report.error(
+            "E0109",
+            statement.span,
+            "an input is declared at the top level of a model or block, not inside braces",
+        )
 
 
 def misplaced(statement: Any, line: Frame) -> None:

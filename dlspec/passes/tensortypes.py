@@ -19,9 +19,12 @@ def tensor_type(written: tree.TypeExpr, frame: Frame) -> TensorType | None:
     """The type that `float[3, ?height, width]` means. Reports mistakes; None after any."""
     good = True
     if written.dtype.id not in DTYPES:
-        frame.report.error("E0406", written.dtype.span, f"there is no element type "
-                           f"`{written.dtype.id}`; there are `float`, `int` and `bool`",
-                           help=did_you_mean(written.dtype.id, DTYPES))
+        frame.report.error(
+            "E0406",
+            written.dtype.span,
+            f"there is no element type `{written.dtype.id}`; there are `float`, `int` and `bool`",
+            help=did_you_mean(written.dtype.id, DTYPES),
+        )
         good = False
     shape: list[Dim] = []
     for dimension in written.dimensions or ():
@@ -42,8 +45,9 @@ def _size(dimension: tree.Expr, frame: Frame) -> Dim | None:
     if isinstance(size, SymbolicDim):
         return size
     if not isinstance(size, int) or isinstance(size, bool):
-        frame.report.error("E0303", dimension.span, f"a size is a whole number, not "
-                           f"{describe(size)}")
+        frame.report.error(
+            "E0303", dimension.span, f"a size is a whole number, not {describe(size)}"
+        )
         return None
     if size < 1:
         frame.report.error("E0403", dimension.span, f"a size is at least 1, not {size}")
@@ -60,13 +64,20 @@ def initial_text(written: tree.Expr | None, frame: Frame) -> str | None:
         return "zeros"
     if isinstance(written, tree.Name) and written.id in ("zeros", "ones"):
         return written.id
-    if (isinstance(written, tree.Call) and isinstance(written.callee, tree.Name)
-            and written.callee.id in ("normal", "uniform") and len(written.arguments) == 1):
+    if (
+        isinstance(written, tree.Call)
+        and isinstance(written.callee, tree.Name)
+        and written.callee.id in ("normal", "uniform")
+        and len(written.arguments) == 1
+    ):
         size = evaluate(written.arguments[0].value, frame.as_argument())
         if isinstance(size, int | float) and not isinstance(size, bool) and size > 0:
             return f"{written.callee.id}({float(size)!r})"
         if contains_unknown(size):
             return None
-    frame.report.error("E0303", written.span, "a learned tensor starts as `zeros`, `ones`, "
-                       "`normal(std)` or `uniform(bound)`")
+    frame.report.error(
+        "E0303",
+        written.span,
+        "a learned tensor starts as `zeros`, `ones`, `normal(std)` or `uniform(bound)`",
+    )
     return None

@@ -64,8 +64,15 @@ class LayerStage:
 
     __slots__ = ("activation", "layer", "name", "rank", "shared", "span")
 
-    def __init__(self, layer: Layer, name: str, span: Span, rank: int | None = None,
-                 activation: Layer | None = None, shared: SharedUse | None = None) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        name: str,
+        span: Span,
+        rank: int | None = None,
+        activation: Layer | None = None,
+        shared: SharedUse | None = None,
+    ) -> None:
         self.layer = layer
         self.name = name
         self.span = span
@@ -119,16 +126,25 @@ class NetworkStage:
 
     __slots__ = ("arguments", "network", "shared", "span")
 
-    def __init__(self, network: Network, arguments: tuple[tuple[str, Value], ...], span: Span,
-                 shared: SharedUse | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        arguments: tuple[tuple[str, Value], ...],
+        span: Span,
+        shared: SharedUse | None = None,
+    ) -> None:
         self.network = network
         self.arguments = arguments
         self.span = span
         self.shared = shared
 
     def __eq__(self, other: object) -> bool:
-        return (isinstance(other, NetworkStage) and self.network is other.network
-                and self.arguments == other.arguments and self.shared is other.shared)
+        return (
+            isinstance(other, NetworkStage)
+            and self.network is other.network
+            and self.arguments == other.arguments
+            and self.shared is other.shared
+        )
 
     def __hash__(self) -> int:
         return hash((id(self.network), self.arguments))
@@ -139,8 +155,9 @@ class BodyStage:
 
     __slots__ = ("expression", "scope", "span")
 
-    def __init__(self, expression: tree.If | tree.Repeat | tree.For | tree.Body,
-                 scope: Scope) -> None:
+    def __init__(
+        self, expression: tree.If | tree.Repeat | tree.For | tree.Body, scope: Scope
+    ) -> None:
         self.expression = expression
         self.scope = scope
         self.span = expression.span
@@ -161,15 +178,17 @@ class Composition:
 
     __slots__ = ("scope", "span", "stages")
 
-    def __init__(self, stages: tuple[tuple[Stage, tree.Name | None], ...], scope: Scope,
-                 span: Span) -> None:
+    def __init__(
+        self, stages: tuple[tuple[Stage, tree.Name | None], ...], scope: Scope, span: Span
+    ) -> None:
         self.stages = stages
         self.scope = scope
         self.span = span
 
     def __eq__(self, other: object) -> bool:
-        return (isinstance(other, Composition)
-                and [s for s, _ in self.stages] == [s for s, _ in other.stages])
+        return isinstance(other, Composition) and [s for s, _ in self.stages] == [
+            s for s, _ in other.stages
+        ]
 
     def __hash__(self) -> int:
         return hash(tuple(stage for stage, _ in self.stages))

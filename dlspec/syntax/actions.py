@@ -29,8 +29,7 @@ def _type_name(mistakes: Mistakes, token: Token) -> tree.TypeName:
     return tree.TypeName(token.text, mistakes.span(token.start, token.end))
 
 
-def _ordered(mistakes: Mistakes, arguments: tuple[tree.Argument, ...]
-             ) -> tuple[tree.Argument, ...]:
+def _ordered(mistakes: Mistakes, arguments: tuple[tree.Argument, ...]) -> tuple[tree.Argument, ...]:
     """The arguments of a call, which come by position first and then by name."""
     named = False
     for argument in arguments:
@@ -39,9 +38,13 @@ def _ordered(mistakes: Mistakes, arguments: tuple[tree.Argument, ...]
             span = argument.span
             if mistakes.is_silent(span.start, span.end):
                 break
-            mistakes.error("E0101", span.start, span.end,
-                           "an argument by position stands behind one by name",
-                           help="give it its name too, or put it before them")
+            mistakes.error(
+                "E0101",
+                span.start,
+                span.end,
+                "an argument by position stands behind one by name",
+                help="give it its name too, or put it before them",
+            )
             break
     return arguments
 
@@ -53,12 +56,21 @@ def _settings(mistakes: Mistakes, body: tree.Body) -> tree.Body:
 
 def _setting(mistakes: Mistakes, statement: tree.Statement) -> tree.Statement:
     value = statement.value if isinstance(statement, tree.ExprStatement) else None
-    if not (isinstance(value, tree.Binary) and value.operator == "=="
-            and isinstance(value.left, tree.Name)):
+    if not (
+        isinstance(value, tree.Binary)
+        and value.operator == "=="
+        and isinstance(value.left, tree.Name)
+    ):
         return statement
     sign = value.operator_span
-    mistakes.error("E0101", sign.start, sign.end, "a setting is given with `=`",
-                   replacement="=", title="write `=`")
+    mistakes.error(
+        "E0101",
+        sign.start,
+        sign.end,
+        "a setting is given with `=`",
+        replacement="=",
+        title="write `=`",
+    )
     return tree.Bind((value.left,), value.right, statement.span)
 
 
@@ -134,8 +146,9 @@ def network(mistakes: Mistakes, children: Children, span: Span) -> tree.Declarat
     if not keyword.text:
         return tree.ErrorDeclaration(name, span)
     comment = above(mistakes.source.text, span.start)
-    return tree.NetworkDeclaration(keyword.kind == "model", name, tuple(parameters), body,
-                                   comment, span)
+    return tree.NetworkDeclaration(
+        keyword.kind == "model", name, tuple(parameters), body, comment, span
+    )
 
 
 def data(mistakes: Mistakes, children: Children, span: Span) -> tree.Declaration:
@@ -355,11 +368,63 @@ def choice(mistakes: Mistakes, children: Children, span: Span) -> tree.If:
     return tree.If(children[1], children[2], otherwise, span)
 
 
-ACTIONS: dict[str, Action] = {action.__name__: action for action in (
-    nothing, one, more, line, inner, one_name, more_names, one_type, more_types, module,
-    use, let, network, data, train, trained, formal, body, flow, bind, layer, parameter,
-    input_statement, output_statement, require, minimize, step, tensor_type, no_search,
-    search, pipeline, two_stages, as_name, binary, power, unary, interval, attribute, index, call,
-    positional, keyword, number, string, truth, none, it, name, type_name, symbol, list_of,
-    tuple_of, repeat, loop, choice,
-)}
+ACTIONS: dict[str, Action] = {
+    action.__name__: action
+    for action in (
+        nothing,
+        one,
+        more,
+        line,
+        inner,
+        one_name,
+        more_names,
+        one_type,
+        more_types,
+        module,
+        use,
+        let,
+        network,
+        data,
+        train,
+        trained,
+        formal,
+        body,
+        flow,
+        bind,
+        layer,
+        parameter,
+        input_statement,
+        output_statement,
+        require,
+        minimize,
+        step,
+        tensor_type,
+        no_search,
+        search,
+        pipeline,
+        two_stages,
+        as_name,
+        binary,
+        power,
+        unary,
+        interval,
+        attribute,
+        index,
+        call,
+        positional,
+        keyword,
+        number,
+        string,
+        truth,
+        none,
+        it,
+        name,
+        type_name,
+        symbol,
+        list_of,
+        tuple_of,
+        repeat,
+        loop,
+        choice,
+    )
+}

@@ -7,11 +7,9 @@ doubt, lines and their indentation tell which bracket was forgotten.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-
 from dlspec.diagnostics.model import Label
 from dlspec.syntax.lexer import Token
+from dlspec.syntax.lines import Lines
 from dlspec.syntax.mistakes import Mistakes
 
 DEPTH_LIMIT = 64
@@ -20,7 +18,6 @@ OPENERS = {")": "(", "]": "[", "}": "{"}
 DECLARATIONS = frozenset({"use", "let", "block", "model", "data", "train"})
 CONTINUERS = frozenset({"->", "else"})
 _HEADERS = frozenset({"block", "model", "data", "train", "repeat", "for", "if", "step"})
-_LINE_BEGIN = re.compile(r"([ \t]*)([a-z]*)")
 _LOOK_AHEAD = 64
 
 
@@ -68,13 +65,13 @@ class _Matcher:
     def __init__(self, tokens: list[Token], mistakes: Mistakes) -> None:
         self.tokens = tokens
         self.mistakes = mistakes
+        self.lines = Lines(tokens, mistakes)
         self.stack: list[int] = []
         self.surplus = 0  # brackets open beyond the limit; what stands in them is left out
         self.dropped: set[int] = set()
         self._too_deep = False
         self._inserted: dict[int, list[Token]] = {}
         self._closed_at: dict[int, int] = {}
-        self._reported: set[int] = set()  # the lines with a mistake in brackets
         self._in_header = False  # behind a word that begins declarations, until its line ends
         self._headless: int | None = None  # where a header ended without `{`
         self._forgotten: dict[int, int] = {}  # open brace -> inner one that ends too far right
@@ -121,9 +118,11 @@ class _Matcher:
     def begins_declaration(self, place: int) -> bool:
         """Whether a word that begins declarations stands where the one before should have ended."""
         named = self.tokens[place + 1].kind not in ("=", "==", ":")
-        if self._is_inside_line(place) or not named:
+        if self.lines.is_inside(place) or not named:
             return False
-        return not self.stack or self._indentation(place) <= self._indentation(self.stack[0])
+        return not self.stack or self.lines.indentation(place) <= self.lines.indentation(
+            self.stack[0]
+        )
 
     def end_line(self, place: int) -> None:
         """Take note of a header that ends without a brace."""
@@ -142,26 +141,6 @@ class _Matcher:
         self._in_header = self.tokens[place].kind in _HEADERS
         self._headless = self._early = None
 
-    # --- lines -----------------------------------------------------------------
-
-    def _line_start(self, place: int) -> int:
-        starts = self.mistakes.source.line_starts
-        return starts[bisect_right(starts, self.tokens[place].start) - 1]
-
-    def _line_begin(self, place: int) -> tuple[int, str]:
-        """The indentation and the first word of the line of a token."""
-        match = _LINE_BEGIN.match(self.mistakes.source.text, self._line_start(place))
-        return (len(match.group(1)), match.group(2)) if match else (0, "")
-
-    def _indentation(self, place: int) -> int:
-        return self._line_begin(place)[0]
-
-    def _is_inside_line(self, place: int) -> bool:
-        return place > 0 and self.tokens[place - 1].kind != "NEWLINE"
-
-    def _same_line(self, one: int, other: int) -> bool:
-        return self._line_start(one) == self._line_start(other)
-
     # --- judging ----------------------------------------------------------------
 
     def _is_open(self, opener: str) -> bool:
@@ -177,17 +156,22 @@ class _Matcher:
     def _is_stray(self, place: int) -> bool:
         """Whether a `}` in the middle of a line would tear an open ( of that line apart."""
         following = self.tokens[place + 1].kind
-        return (self.tokens[place].kind == "}" and following not in ("NEWLINE", "$END", "}")
-                and self._same_line(self.stack[-1], place)
-                and not any(self.tokens[opener].kind == "{" and self._same_line(opener, place)
-                            for opener in self.stack))
+        return (
+            self.tokens[place].kind == "}"
+            and following not in ("NEWLINE", "$END", "}")
+            and self.lines.same(self.stack[-1], place)
+            and not any(
+                self.tokens[opener].kind == "{" and self.lines.same(opener, place)
+                for opener in self.stack
+            )
+        )
 
     def _pair(self, opener: int, closer: int) -> None:
         self._closed_at[opener] = closer
-        if self.tokens[opener].kind != "{" or self._same_line(opener, closer):
+        if self.tokens[opener].kind != "{" or self.lines.same(opener, closer):
             return
-        inside = self._is_inside_line(closer)
-        difference = self._indentation(closer) - self._indentation(opener)
+        inside = self.lines.is_inside(closer)
+        difference = self.lines.indentation(closer) - self.lines.indentation(opener)
         if self.stack:
             if not inside and difference < 0:
                 self._forgotten.setdefault(self.stack[-1], opener)
@@ -207,15 +191,20 @@ class _Matcher:
         self._closed_at[opener] = place
         self.dropped.add(place)
         self._insert(place, right)
-        self._report("E0103", place, f"`{token.kind}` stands where `{right}` belongs",
-                     Label(self.mistakes.span(opened.start, opened.end), "opened here"),
-                     replacement=right, title=f"write `{right}`")
+        self.lines.report(
+            "E0103",
+            place,
+            f"`{token.kind}` stands where `{right}` belongs",
+            Label(self.mistakes.span(opened.start, opened.end), "opened here"),
+            replacement=right,
+            title=f"write `{right}`",
+        )
         return True
 
     def _closes_soon(self, place: int, closer: str) -> bool:
         """Whether the innermost bracket is closed on the same line."""
         depth = 0
-        for token in self.tokens[place:place + _LOOK_AHEAD]:
+        for token in self.tokens[place : place + _LOOK_AHEAD]:
             if token.kind in ("NEWLINE", "$END"):
                 return False
             if token.kind in CLOSERS:
@@ -228,7 +217,7 @@ class _Matcher:
 
     def _end_of(self, opener: int, limit: int) -> int:
         """Where an unclosed ( or [ was probably meant to end: before lines not indented more."""
-        indentation, word = self._line_begin(opener)
+        indentation, word = self.lines.begin(opener)
         place = opener + 1
         while place < limit:
             token = self.tokens[place]
@@ -238,7 +227,10 @@ class _Matcher:
                 place = self._closed_at[place]
             elif token.kind == "NEWLINE" and self.tokens[place + 1].kind != "NEWLINE":
                 following = self.tokens[place + 1]
-                if following.kind not in CONTINUERS and self._indentation(place + 1) <= indentation:
+                if (
+                    following.kind not in CONTINUERS
+                    and self.lines.indentation(place + 1) <= indentation
+                ):
                     return place
             place += 1
         return limit
@@ -247,10 +239,17 @@ class _Matcher:
         """The place of the line end of a header that should have ended with `{`."""
         if self._early is None:
             return self._headless
-        indentation = self._indentation(before)
-        place = next((p for p in range(before - 1, max(before - 1000, 0), -1)
-                      if self.tokens[p].kind in _HEADERS and not self._is_inside_line(p)
-                      and self._indentation(p) == indentation), None)
+        indentation = self.lines.indentation(before)
+        place = next(
+            (
+                p
+                for p in range(before - 1, max(before - 1000, 0), -1)
+                if self.tokens[p].kind in _HEADERS
+                and not self.lines.is_inside(p)
+                and self.lines.indentation(p) == indentation
+            ),
+            None,
+        )
         if place is None:
             return None
         while self.tokens[place].kind not in ("NEWLINE", "$END", "{"):
@@ -263,24 +262,16 @@ class _Matcher:
         here = self.tokens[place].start
         self._inserted.setdefault(place, []).append(Token(kind, "", here, here))
 
-    def _report(self, code: str, place: int, message: str, *labels: Label, label: str = "",
-                help: str | None = None, replacement: str | None = None, title: str = "") -> None:
-        """Report a bracket, one a line: those behind it mostly follow from it."""
-        token = self.tokens[place]
-        self.mistakes.silence(token.start)
-        line = self._line_start(place)
-        if line in self._reported:
-            return
-        self._reported.add(line)
-        self.mistakes.error(code, token.start, token.end, message, labels=labels, label=label,
-                            help=help, replacement=replacement, title=title, safe=False)
-
     def _report_depth(self, token: Token) -> None:
         """Report brackets that are nested too deeply, once a text."""
         if not self._too_deep:
-            self.mistakes.error("E0701", token.start, token.end,
-                                f"brackets are nested deeper than {DEPTH_LIMIT} levels here",
-                                help="bind a name to an inner part, on a line of its own")
+            self.mistakes.error(
+                "E0701",
+                token.start,
+                token.end,
+                f"brackets are nested deeper than {DEPTH_LIMIT} levels here",
+                help="bind a name to an inner part, on a line of its own",
+            )
         self._too_deep = True
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
@@ -300,10 +291,17 @@ class _Matcher:
                 end = self._closed_at[opener]
             token, found = self.tokens[opener], self.tokens[end]
             before = "the end of the file" if found.kind == "$END" else "this"
-            missing = Label(self.mistakes.span(found.start, found.end),
-                            f"`{closer}` is missing before {before}")
-            self._report("E0102", opener, f"this `{token.kind}` is not closed", missing,
-                         label="opened here", help=f"close it with `{closer}`")
+            missing = Label(
+                self.mistakes.span(found.start, found.end), f"`{closer}` is missing before {before}"
+            )
+            self.lines.report(
+                "E0102",
+                opener,
+                f"this `{token.kind}` is not closed",
+                missing,
+                label="opened here",
+                help=f"close it with `{closer}`",
+            )
 
     def _report_stray(self, place: int, token: Token) -> None:
         """Report a closing bracket without its opening one, and leave it out or open it."""
@@ -313,8 +311,13 @@ class _Matcher:
         if not token.text:
             return  # it was taken out of a string without an end
         opener = OPENERS[token.kind]
-        self._report("E0103", place, f"this `{token.kind}` closes nothing: no `{opener}` is open",
-                     replacement="", title="remove it")
+        self.lines.report(
+            "E0103",
+            place,
+            f"this `{token.kind}` closes nothing: no `{opener}` is open",
+            replacement="",
+            title="remove it",
+        )
 
     def _reopen(self, place: int) -> bool:
         """Mend a `}` too many by the `{` that a header lacks, or by leaving out an earlier `}`."""
@@ -324,13 +327,18 @@ class _Matcher:
             return False
         if header is None or header > early:
             self.dropped.add(early)
-            self.mistakes.silence(self._line_start(early) + self._indentation(early))
-            self._report("E0103", early, "this `}` closes nothing: no `{` is open")
+            self.mistakes.silence(self.lines.start(early) + self.lines.indentation(early))
+            self.lines.report("E0103", early, "this `}` closes nothing: no `{` is open")
         else:
             self._insert(header, "{")
             closer = self.tokens[early]
-            self._report("E0103", header - 1, "`{` is missing at the end of this line",
-                         Label(self.mistakes.span(closer.start, closer.end),
-                               "this `}` has nothing to close"))
+            self.lines.report(
+                "E0103",
+                header - 1,
+                "`{` is missing at the end of this line",
+                Label(
+                    self.mistakes.span(closer.start, closer.end), "this `}` has nothing to close"
+                ),
+            )
         self._headless = self._early = None
         return True

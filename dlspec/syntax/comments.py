@@ -26,7 +26,7 @@ def at_head(text: str) -> str:
         end = len(text) if end < 0 else end
         lines.append(_content(text[start:end].strip()))
         start = end + 1
-        while text[start:start + 1] in (" ", "\t"):
+        while text[start : start + 1] in (" ", "\t"):
             start += 1
     ends_there = start >= len(text) or text[start] in "\r\n"
     return "\n".join(lines) if ends_there else ""

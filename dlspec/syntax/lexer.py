@@ -32,12 +32,27 @@ class Token(NamedTuple):
 
 # What people write who come from other languages, and what it is here.
 SLIPS = {
-    "=>": "->", "|>": "->", "→": "->", "&&": "and", "||": "or", "===": "==", "!==": "!=",
-    "<>": "!=", ":=": "=", "^": "**", "×": "*", "−": "-", "≤": "<=", "≥": ">=", "≠": "!=",
+    "=>": "->",
+    "|>": "->",
+    "→": "->",
+    "&&": "and",
+    "||": "or",
+    "===": "==",
+    "!==": "!=",
+    "<>": "!=",
+    ":=": "=",
+    "^": "**",
+    "×": "*",
+    "−": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
     "!": "not",
 }
-UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029"
-                    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
 _BAD_NUMBER = r"(?P<BAD_NUMBER>\.?[0-9][0-9A-Za-z_]*(?:\.(?!\.)[0-9A-Za-z_]*)*)"
 _OPEN_STRING = r'(?P<OPEN_STRING>"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*\\?)'
 _QUOTED = r"(?P<QUOTED>'[^'\r\n]*')"
@@ -133,8 +148,14 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _long_name(mistakes: Mistakes, start: int, end: int) -> None:
-    mistakes.error("E0707", start, end, f"this name has {end - start} characters",
-                   label=f"at most {NAME_LIMIT} are allowed", help="choose a shorter name")
+    mistakes.error(
+        "E0707",
+        start,
+        end,
+        f"this name has {end - start} characters",
+        label=f"at most {NAME_LIMIT} are allowed",
+        help="choose a shorter name",
+    )
 
 
 def _number(mistakes: Mistakes, kind: str, text: str, start: int, end: int) -> Token:
@@ -147,20 +168,35 @@ def _number(mistakes: Mistakes, kind: str, text: str, start: int, end: int) -> T
         return void
     if not digits.isdigit():
         if "e" in text.lower() and (text.endswith("%") or float(digits) == float("inf")):
-            mistakes.error("E0107", start, end, f"`{shown(text)}` cannot be a number here",
-                           help="numbers reach to about 1.8e308, and a percentage has no exponent")
+            mistakes.error(
+                "E0107",
+                start,
+                end,
+                f"`{shown(text)}` cannot be a number here",
+                help="numbers reach to about 1.8e308, and a percentage has no exponent",
+            )
             return void
         return good
     if len(digits) > 1 and digits[0] == "0":
         mended = text.lstrip("0_") or "0"
-        mistakes.error("E0107", start, end, "a whole number does not begin with 0",
-                       replacement=mended if mended[0] != "%" else "0" + mended,
-                       title="drop the zeros")
+        mistakes.error(
+            "E0107",
+            start,
+            end,
+            "a whole number does not begin with 0",
+            replacement=mended if mended[0] != "%" else "0" + mended,
+            title="drop the zeros",
+        )
         return void
     if len(digits) > DIGIT_LIMIT:
-        mistakes.error("E0703", start, end, f"this whole number has {len(digits)} digits",
-                       label=f"at most {DIGIT_LIMIT} are allowed",
-                       help="write a large number that need not be exact as `1e20`")
+        mistakes.error(
+            "E0703",
+            start,
+            end,
+            f"this whole number has {len(digits)} digits",
+            label=f"at most {DIGIT_LIMIT} are allowed",
+            help="write a large number that need not be exact as `1e20`",
+        )
         return void
     return good
 
@@ -176,8 +212,15 @@ def _bad_number(mistakes: Mistakes, text: str, start: int, end: int) -> None:
         help = "numbers are decimal: write the value itself"
     elif text[0].isdigit() and text.strip("0123456789")[:1].isalpha():
         help = "a name begins with a letter; " + help
-    mistakes.error("E0107", start, end, f"`{shown(text)}` is not a number", help=help,
-                   replacement=mended, title=f"write `{mended}`")
+    mistakes.error(
+        "E0107",
+        start,
+        end,
+        f"`{shown(text)}` is not a number",
+        help=help,
+        replacement=mended,
+        title=f"write `{mended}`",
+    )
     mistakes.silence(start)
 
 
@@ -191,10 +234,14 @@ def _string(mistakes: Mistakes, text: str, start: int, end: int) -> Token:
             if wrong is None and not surrogate:
                 continue
             good = False
-            mistakes.error("E0105", start + match.start(), start + match.end(),
-                           f"strings do not know the escape `{shown(match.group())}`",
-                           help=r"the escapes are `\"`, `\\`, `\n`, `\t` and `\u` with four "
-                                "hexadecimal digits" + (" of a character" if surrogate else ""))
+            mistakes.error(
+                "E0105",
+                start + match.start(),
+                start + match.end(),
+                f"strings do not know the escape `{shown(match.group())}`",
+                help=r"the escapes are `\"`, `\\`, `\n`, `\t` and `\u` with four "
+                "hexadecimal digits" + (" of a character" if surrogate else ""),
+            )
     return Token("STRING", text if good else "", start, end)
 
 
@@ -203,30 +250,59 @@ def _other(mistakes: Mistakes, tokens: list[Token], kind: str, text: str, start:
     end = start + len(text)
     if kind == "SLIP":
         right = SLIPS[text]
-        mistakes.error("E0101", start, end, f"`{text}` is written `{right}` here",
-                       replacement=right + (" " if right == "not" else ""),
-                       title=f"write `{right}`")
+        mistakes.error(
+            "E0101",
+            start,
+            end,
+            f"`{text}` is written `{right}` here",
+            replacement=right + (" " if right == "not" else ""),
+            title=f"write `{right}`",
+        )
         tokens.append(Token(right, right, start, end))
     elif kind == "OPEN_STRING":
-        # The brackets at the end of the line were hardly meant to be in the string.
-        end = start + len(text.rstrip("\\ \t)]},{"))
-        mistakes.error("E0104", start, end, "this string does not end on its line",
-                       help='close it with `"`; a line end inside a string is written `\\n`')
-        mistakes.silence(start)
-        tokens.append(Token("STRING", "", start, end))
-        tokens.extend(Token(sign, "", place, place + 1)
-                      for place, sign in enumerate(text[end - start:], end) if sign in ")]},{")
+        _open_string(mistakes, tokens, text, start)
     elif kind == "QUOTED":
         replacement = '"' + text[1:-1].replace("\\", "\\\\").replace('"', '\\"') + '"'
-        mistakes.error("E0101", start, end, "strings are written in double quotes",
-                       replacement=replacement, title="use double quotes")
+        mistakes.error(
+            "E0101",
+            start,
+            end,
+            "strings are written in double quotes",
+            replacement=replacement,
+            title="use double quotes",
+        )
         tokens.append(Token("STRING", '"' + text[1:-1].replace("\\", "\\\\") + '"', start, end))
     elif text == ";":
-        mistakes.error("E0101", start, end, "a statement ends with its line, not with `;`",
-                       help="write one statement a line")
+        mistakes.error(
+            "E0101",
+            start,
+            end,
+            "a statement ends with its line, not with `;`",
+            help="write one statement a line",
+        )
         tokens.append(Token("NEWLINE", "", start, end))
     elif not text.isspace() and not UNSAFE.fullmatch(text):
         _foreign(mistakes, tokens, text, start)
+
+
+def _open_string(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> None:
+    """Report a string without its end, and add it as an empty one."""
+    # The brackets at the end of the line were hardly meant to be in the string.
+    end = start + len(text.rstrip("\\ \t)]},{"))
+    mistakes.error(
+        "E0104",
+        start,
+        end,
+        "this string does not end on its line",
+        help='close it with `"`; a line end inside a string is written `\\n`',
+    )
+    mistakes.silence(start)
+    tokens.append(Token("STRING", "", start, end))
+    tokens.extend(
+        Token(sign, "", place, place + 1)
+        for place, sign in enumerate(text[end - start :], end)
+        if sign in ")]},{"
+    )
 
 
 def _foreign(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> None:
@@ -238,13 +314,20 @@ def _foreign(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> 
         mistakes.error("E0101", start, end, f"`{shown(text)}` means nothing here", help=help)
         mistakes.silence(start)
         return
-    help = "names are made of the letters a to z, digits and `_`; comments and strings may hold " \
-           "any text"
+    help = (
+        "names are made of the letters a to z, digits and `_`; comments and strings may hold "
+        "any text"
+    )
     if text[0] in "“”„«»‘’":
         help = 'strings stand in straight double quotes, `"…"`'
     if not UNSAFE.search(text):
-        mistakes.error("E0002", start, end,
-                       f"`{shown(text)}` may stand in comments and strings only", help=help)
+        mistakes.error(
+            "E0002",
+            start,
+            end,
+            f"`{shown(text)}` may stand in comments and strings only",
+            help=help,
+        )
     mistakes.silence(start)
     # `größe` comes as `gr`, `öß`, `e`: one name, of which nothing more is to be said.
     joined = tokens and tokens[-1].end == start and tokens[-1].kind in ("NAME", "TYPE_NAME")

@@ -31,9 +31,20 @@ class Mistakes:
     def span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
 
-    def error(self, code: str, start: int, end: int, message: str, *, label: str = "",
-              labels: tuple[Label, ...] = (), help: str | None = None,
-              replacement: str | None = None, title: str = "", safe: bool = True) -> None:
+    def error(
+        self,
+        code: str,
+        start: int,
+        end: int,
+        message: str,
+        *,
+        label: str = "",
+        labels: tuple[Label, ...] = (),
+        help: str | None = None,
+        replacement: str | None = None,
+        title: str = "",
+        safe: bool = True,
+    ) -> None:
         """Record an error at two offsets; `replacement` is the fix of the same span."""
         if self.spent:
             return
@@ -56,5 +67,5 @@ class Mistakes:
 
 def shown(text: str, limit: int = 40) -> str:
     """A piece of a spec as messages may print it: short, and escaped where it could do harm."""
-    text = text if len(text) <= limit else text[:limit - 1] + "…"
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -22,8 +22,20 @@ from dlspec.syntax.mistakes import Mistakes
 DEPTH_LIMIT = 256
 # What is begun and not ended; nothing within the other limits comes near.
 STACK_LIMIT = 4096
-_WEIGHTS = {"unary": 4, "power": 4, "choice": 4, "binary": 1, "call": 1, "attribute": 1,
-            "index": 1, "pipeline": 1, "list_of": 1, "tuple_of": 1, "repeat": 1, "loop": 1}
+_WEIGHTS = {
+    "unary": 4,
+    "power": 4,
+    "choice": 4,
+    "binary": 1,
+    "call": 1,
+    "attribute": 1,
+    "index": 1,
+    "pipeline": 1,
+    "list_of": 1,
+    "tuple_of": 1,
+    "repeat": 1,
+    "loop": 1,
+}
 
 # In a state that knows one of these, a statement or declaration may begin.
 LISTS = frozenset({"lines", "statement", "declarations", "declaration"})
@@ -41,9 +53,15 @@ class Parser:
         self.values: list[Any] = []
         self.extents: list[tuple[int, int]] = []
         self.depths: list[int] = []
-        self._rules = [(rule.origin, rule.length,
-                        ACTIONS[rule.action] if rule.action else None,
-                        _WEIGHTS.get(rule.action or "", 0)) for rule in tables.rules]
+        self._rules = [
+            (
+                rule.origin,
+                rule.length,
+                ACTIONS[rule.action] if rule.action else None,
+                _WEIGHTS.get(rule.action or "", 0),
+            )
+            for rule in tables.rules
+        ]
         self._passing = [rule.action is None for rule in tables.rules]
         self._passed: dict[tuple[int, int, str], int] = {}
 
@@ -153,9 +171,13 @@ class Parser:
     def _too_deep(self, span: Span) -> None:
         start = max(span.end - 1, span.start)
         if not self.mistakes.is_silent(self.statement_start(), span.end):
-            self.mistakes.error("E0701", start, span.end, "this is nested too deeply, or a chain "
-                                "of too many operators",
-                                help="bind a name to a part of it, on a line of its own")
+            self.mistakes.error(
+                "E0701",
+                start,
+                span.end,
+                "this is nested too deeply, or a chain of too many operators",
+                help="bind a name to a part of it, on a line of its own",
+            )
         self.mistakes.silence(span.start)
 
     def _reduce(self, number: int, token: Token) -> None:

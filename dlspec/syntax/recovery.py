@@ -47,7 +47,7 @@ def _cut(parser: Parser, place: int) -> tuple[list[Any], int]:
     values = parser.values[place:]
     start = parser.extents[place][0] if values else parser.token.start
     del parser.values[place:], parser.extents[place:], parser.depths[place:]
-    del parser.states[place + 1:]
+    del parser.states[place + 1 :]
     return values, start
 
 
@@ -136,8 +136,14 @@ def _resume_in_body(parser: Parser, place: int) -> bool:
     if parser.crowded:
         return False
     values = parser.values
-    header = next((i for i in range(len(values) - 1, place - 1, -1)
-                   if isinstance(values[i], Token) and values[i].kind in _BODIED), None)
+    header = next(
+        (
+            i
+            for i in range(len(values) - 1, place - 1, -1)
+            if isinstance(values[i], Token) and values[i].kind in _BODIED
+        ),
+        None,
+    )
     if header is None or any(isinstance(v, tree.Body) for v in values[header:]):
         return False
     keyword: Token = values[header]
@@ -168,7 +174,7 @@ def _header_words(parser: Parser, keyword: Token, brace: int) -> list[Token]:
     place = brace - 1
     while parser.tokens[place].start > keyword.start:
         place -= 1
-    for token in parser.tokens[place + 1:brace]:
+    for token in parser.tokens[place + 1 : brace]:
         if token.kind == "NAME":
             names.append(token)
         elif token.kind not in ("(", ","):
@@ -243,8 +249,9 @@ def _enter_declaration(parser: Parser, place: int, brace: int) -> None:
     parser.position = brace
 
 
-def _declared(parser: Parser, values: list[Any], first: int, last: int
-              ) -> list[tree.TypeName | tree.Name]:
+def _declared(
+    parser: Parser, values: list[Any], first: int, last: int
+) -> list[tree.TypeName | tree.Name]:
     """The names that a broken declaration before the token `last` declares, if they are readable.
 
     `first` is the token that did not fit.
@@ -256,7 +263,7 @@ def _declared(parser: Parser, values: list[Any], first: int, last: int
     while place and parser.tokens[place - 1].start >= head.start:
         place -= 1
     names: list[tree.TypeName | tree.Name] = []
-    for token in parser.tokens[place + 1:last]:
+    for token in parser.tokens[place + 1 : last]:
         if token.kind in ("from", "NEWLINE"):
             break
         span = parser.mistakes.span(token.start, token.end)

@@ -15,8 +15,9 @@ from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.wording import expected, found
 
-_STARTERS = frozenset({"NUMBER", "STRING", "NAME", "TYPE_NAME", "SYMBOL", "true", "false", "none",
-                       "it"})
+_STARTERS = frozenset(
+    {"NUMBER", "STRING", "NAME", "TYPE_NAME", "SYMBOL", "true", "false", "none", "it"}
+)
 _COMPARATORS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _JOINING = frozenset({"->", "+", "-", "*", "/", "//", "%", "**", "and", "or", "..", ","})
 _OF_OTHERS = {
@@ -25,7 +26,7 @@ _OF_OTHERS = {
     "import": 'declarations of another file come with `use Name from "file.dlnet"`',
     "from": 'declarations of another file come with `use Name from "file.dlnet"`',
     "return": "the value of a body is that of its last line; an output is declared with "
-              "`output name = …`",
+    "`output name = …`",
     "while": "a loop has a fixed length: `repeat n { … }` or `for x in values { … }`",
     "var": "a value gets its name with `name = …`",
     "const": "a constant of the whole file is `let name = value`",
@@ -38,9 +39,16 @@ _OF_OTHERS = {
 
 def mend(parser: Parser) -> bool:
     """Whether the next token was a slip with a known meaning; it is reported and mended then."""
-    return (_wrong_case(parser) or _reserved(parser) or _sign(parser) or _bound_name(parser)
-            or _line_end(parser) or _else_if(parser) or _nested_declaration(parser)
-            or _missing_comma(parser))
+    return (
+        _wrong_case(parser)
+        or _reserved(parser)
+        or _sign(parser)
+        or _bound_name(parser)
+        or _line_end(parser)
+        or _else_if(parser)
+        or _nested_declaration(parser)
+        or _missing_comma(parser)
+    )
 
 
 def explain(parser: Parser) -> None:
@@ -73,8 +81,9 @@ def _help(parser: Parser) -> str | None:
             return _OF_OTHERS[candidate.text]
     if token.kind in _COMPARATORS and not parser.accepts("=="):
         return "comparisons do not follow each other: write `a < b and b < c`"
-    if token.kind == "//" or (token.kind == "/" and parser.tokens[parser.position + 1].kind in
-                              ("*", "**")):
+    if token.kind == "//" or (
+        token.kind == "/" and parser.tokens[parser.position + 1].kind in ("*", "**")
+    ):
         return "a comment begins with `#`"
     if before is None:
         return None
@@ -102,9 +111,16 @@ def _wrong_case(parser: Parser) -> bool:
         rule = "begins with a lower-case letter"
     else:
         return False
-    parser.mistakes.error("E0108", token.start, token.end, f"a name in this place {rule}",
-                          help=f"for example `{right}`; change it wherever it is used",
-                          replacement=right, title=f"write `{right}`", safe=False)
+    parser.mistakes.error(
+        "E0108",
+        token.start,
+        token.end,
+        f"a name in this place {rule}",
+        help=f"for example `{right}`; change it wherever it is used",
+        replacement=right,
+        title=f"write `{right}`",
+        safe=False,
+    )
     _replace(parser, kind)
     return True
 
@@ -115,8 +131,10 @@ def _reserved(parser: Parser) -> bool:
     names = parser.accepts("NAME")
     if token.kind not in keywords() or not (names or parser.accepts("TYPE_NAME")):
         return False
-    if parser.accepts("NUMBER") and (token.kind not in DECLARATIONS | {"input", "output", "layer",
-                                     "step", "parameter"} or parser.accepts("minimize")):
+    if parser.accepts("NUMBER") and (
+        token.kind not in DECLARATIONS | {"input", "output", "layer", "step", "parameter"}
+        or parser.accepts("minimize")
+    ):
         return False
     _report_reserved(parser, token)
     _replace(parser, "NAME" if names else "TYPE_NAME")
@@ -124,9 +142,13 @@ def _reserved(parser: Parser) -> bool:
 
 
 def _report_reserved(parser: Parser, token: Token) -> None:
-    parser.mistakes.error("E0106", token.start, token.end,
-                          f"`{token.kind}` is a reserved word and cannot be a name",
-                          help=f"choose another one, such as `{token.kind}_`")
+    parser.mistakes.error(
+        "E0106",
+        token.start,
+        token.end,
+        f"`{token.kind}` is a reserved word and cannot be a name",
+        help=f"choose another one, such as `{token.kind}_`",
+    )
 
 
 def _sign(parser: Parser) -> bool:
@@ -140,15 +162,16 @@ def _sign(parser: Parser) -> bool:
         right, message = "==", "a comparison is written `==`"
     else:
         return False
-    parser.mistakes.error("E0101", token.start, token.end, message, replacement=right,
-                          title=f"write `{right}`")
+    parser.mistakes.error(
+        "E0101", token.start, token.end, message, replacement=right, title=f"write `{right}`"
+    )
     parser.tokens[parser.position] = Token(right, right, token.start, token.end)
     return True
 
 
 def _in_condition(parser: Parser) -> bool:
     """Whether a condition is being read, with no bracket opened since."""
-    for value in reversed(parser.values[parser.partial():]):
+    for value in reversed(parser.values[parser.partial() :]):
         if isinstance(value, Token) and value.kind in ("if", "require", "("):
             return value.kind != "("
     return False
@@ -160,15 +183,22 @@ def _bound_name(parser: Parser) -> bool:
     if token.kind not in ("=", ":") or before is None or parser.partial() != len(parser.values) - 1:
         return False
     last = parser.values[-1]
-    if last is not before and not (isinstance(last, tree.TypeName)
-                                   and last.span.start == before.start):
+    if last is not before and not (
+        isinstance(last, tree.TypeName) and last.span.start == before.start
+    ):
         return False
     if before.kind == "TYPE_NAME":
         right = snake(before.text)
-        parser.mistakes.error("E0108", before.start, before.end, "the name of a value begins with "
-                              "a lower-case letter", replacement=right, title=f"write `{right}`",
-                              help=f"for example `{right}`; change it wherever it is used",
-                              safe=False)
+        parser.mistakes.error(
+            "E0108",
+            before.start,
+            before.end,
+            "the name of a value begins with a lower-case letter",
+            replacement=right,
+            title=f"write `{right}`",
+            help=f"for example `{right}`; change it wherever it is used",
+            safe=False,
+        )
     elif before.kind in keywords():
         _report_reserved(parser, before)
     else:
@@ -187,15 +217,24 @@ def _line_end(parser: Parser) -> bool:
         return False
     following = parser.tokens[parser.position + 1]
     if following.kind == "{" and parser.accepts("{") and not parser.accepts("NUMBER"):
-        parser.mistakes.error("E0101", following.start, following.end,
-                              "this `{` belongs at the end of the line above",
-                              help="a line end ends the statement")
+        parser.mistakes.error(
+            "E0101",
+            following.start,
+            following.end,
+            "this `{` belongs at the end of the line above",
+            help="a line end ends the statement",
+        )
     elif before.kind in _JOINING and parser.accepts(following.kind):
         help = "put the whole expression in parentheses"
         if before.kind == "->":
             help = "begin the next line with `->` instead"
-        parser.mistakes.error("E0101", before.start, before.end,
-                              f"a line cannot end behind `{before.kind}`", help=help)
+        parser.mistakes.error(
+            "E0101",
+            before.start,
+            before.end,
+            f"a line cannot end behind `{before.kind}`",
+            help=help,
+        )
     else:
         return False
     parser.position += 1
@@ -207,8 +246,14 @@ def _else_if(parser: Parser) -> bool:
     token = parser.token
     if token.text not in ("elif", "elseif", "elsif") or not parser.accepts("else"):
         return False
-    parser.mistakes.error("E0101", token.start, token.end, f"`{token.text}` is written `else if`",
-                          replacement="else if", title="write `else if`")
+    parser.mistakes.error(
+        "E0101",
+        token.start,
+        token.end,
+        f"`{token.text}` is written `else if`",
+        replacement="else if",
+        title="write `else if`",
+    )
     parser.feed(Token("else", "else", token.start, token.end))
     parser.tokens[parser.position] = Token("if", "if", token.start, token.end)
     return True
@@ -220,10 +265,16 @@ def _nested_declaration(parser: Parser) -> bool:
     if token.kind not in DECLARATIONS or not parser.accepts("minimize"):
         return False
     if token.kind == "let":
-        parser.mistakes.error("E0109", token.start, token.end,
-                              "`let` stands at the top level alone", replacement="",
-                              title="remove `let`", safe=False,
-                              help="inside a body write `name = value`")
+        parser.mistakes.error(
+            "E0109",
+            token.start,
+            token.end,
+            "`let` stands at the top level alone",
+            replacement="",
+            title="remove `let`",
+            safe=False,
+            help="inside a body write `name = value`",
+        )
         parser.position += 1
         return True
     if parser.tokens[parser.position + 1].kind in ("=", ":", "=="):
@@ -239,12 +290,17 @@ def _missing_comma(parser: Parser) -> bool:
     token, before = parser.token, _previous(parser)
     if token.kind not in _STARTERS or before is None or not parser.accepts(","):
         return False
-    if not any(isinstance(v, Token) and v.kind in ("(", "[")
-               for v in parser.values[parser.partial():]):
+    if not any(
+        isinstance(v, Token) and v.kind in ("(", "[") for v in parser.values[parser.partial() :]
+    ):
         return False
-    parser.mistakes.error("E0101", token.start, token.end,
-                          f"expected `,` before {found(token)}",
-                          help="arguments and items are separated by commas")
+    parser.mistakes.error(
+        "E0101",
+        token.start,
+        token.end,
+        f"expected `,` before {found(token)}",
+        help="arguments and items are separated by commas",
+    )
     parser.mistakes.silence(token.start)
     parser.feed(Token(",", "", before.end, before.end))
     return True

@@ -28,15 +28,22 @@ def build(grammar: str) -> Tables:
     gotos: list[dict[str, int]] = []
     for state in states:
         terminals = sorted(symbol for symbol in state if symbol not in origins)
-        actions.append({literals.get(symbol, symbol): state[symbol][1] if state[symbol][0]
-                        else -1 - rules[state[symbol][1]] for symbol in terminals})
+        actions.append(
+            {
+                literals.get(symbol, symbol): state[symbol][1]
+                if state[symbol][0]
+                else -1 - rules[state[symbol][1]]
+                for symbol in terminals
+            }
+        )
         gotos.append({symbol: state[symbol][1] for symbol in sorted(origins & state.keys())})
     return Tables(
         grammar=grammar,
         terminals=named,
         literals=tuple(sorted(literals.values(), key=lambda text: (-len(text), text))),
-        rules=tuple(Rule(str(rule.origin.name), len(rule.expansion), rule.alias)
-                    for rule in lark.rules),
+        rules=tuple(
+            Rule(str(rule.origin.name), len(rule.expansion), rule.alias) for rule in lark.rules
+        ),
         start=start,
         end=end,
         actions=tuple(actions),
@@ -60,13 +67,19 @@ def _automaton(lark: Any) -> tuple[list[dict[str, tuple[bool, Any]]], int, int]:
             if kind.name == "Shift" and target not in numbers:
                 numbers[target] = len(order)
                 order.append(target)
-    states = [{symbol: (True, numbers[target]) if kind.name == "Shift" else (False, target)
-               for symbol, (kind, target) in table.states[state].items()} for state in order]
+    states = [
+        {
+            symbol: (True, numbers[target]) if kind.name == "Shift" else (False, target)
+            for symbol, (kind, target) in table.states[state].items()
+        }
+        for state in order
+    ]
     return states, 0, numbers[table.end_states[START]]
 
 
 def to_json(tables: Tables) -> str:
     """The stored form: one line a state, so that a change of the grammar can be reviewed."""
+
     def rows(values: Any) -> str:
         return "[\n" + ",\n".join(json.dumps(v, separators=(",", ":")) for v in values) + "\n]"
 

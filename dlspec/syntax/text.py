@@ -30,13 +30,22 @@ def decode(name: str, data: bytes, report: Report, path: Path | None = None) -> 
         help = "save the file as UTF-8"
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             help = "the file looks like UTF-16; " + help
-        report.error("E0001", Span(nowhere, 0, 0), "the file is not UTF-8 text: the byte at "
-                     f"offset {offset:,} (line {line:,}) cannot be read", help=help)
+        report.error(
+            "E0001",
+            Span(nowhere, 0, 0),
+            "the file is not UTF-8 text: the byte at "
+            f"offset {offset:,} (line {line:,}) cannot be read",
+            help=help,
+        )
         return None
 
 
 def too_large(source: Source, size: int, report: Report) -> None:
     """Report a spec over the limit; `size` is in bytes."""
-    report.error("E0702", Span(source, 0, 0), f"the spec has {size:,} bytes",
-                 label=f"at most {SIZE_LIMIT:,} are read",
-                 help="split it with `use`, or generate fewer declarations with `repeat` and `for`")
+    report.error(
+        "E0702",
+        Span(source, 0, 0),
+        f"the spec has {size:,} bytes",
+        label=f"at most {SIZE_LIMIT:,} are read",
+        help="split it with `use`, or generate fewer declarations with `repeat` and `for`",
+    )

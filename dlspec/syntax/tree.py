@@ -196,9 +196,29 @@ class ErrorExpr(NamedTuple):
 
 
 Expr = (
-    Number | String | Bool | NoneValue | It | Name | TypeName | Symbol | ListExpr | TupleExpr
-    | Call | Attribute | Index | Unary | Binary | Range | As | Pipeline | Body | If | Repeat
-    | For | ErrorExpr
+    Number
+    | String
+    | Bool
+    | NoneValue
+    | It
+    | Name
+    | TypeName
+    | Symbol
+    | ListExpr
+    | TupleExpr
+    | Call
+    | Attribute
+    | Index
+    | Unary
+    | Binary
+    | Range
+    | As
+    | Pipeline
+    | Body
+    | If
+    | Repeat
+    | For
+    | ErrorExpr
 )
 
 # --- statements ------------------------------------------------------------
@@ -291,8 +311,16 @@ class ErrorStatement(NamedTuple):
 
 
 Statement = (
-    ExprStatement | Bind | LayerStatement | ParameterStatement | InputStatement
-    | OutputStatement | RequireStatement | MinimizeStatement | StepStatement | ErrorStatement
+    ExprStatement
+    | Bind
+    | LayerStatement
+    | ParameterStatement
+    | InputStatement
+    | OutputStatement
+    | RequireStatement
+    | MinimizeStatement
+    | StepStatement
+    | ErrorStatement
 )
 
 # --- declarations ----------------------------------------------------------
@@ -365,7 +393,11 @@ class ErrorDeclaration(NamedTuple):
 
 
 Declaration = (
-    UseDeclaration | LetDeclaration | NetworkDeclaration | DataDeclaration | TrainDeclaration
+    UseDeclaration
+    | LetDeclaration
+    | NetworkDeclaration
+    | DataDeclaration
+    | TrainDeclaration
     | ErrorDeclaration
 )
 

@@ -10,8 +10,11 @@ from dlspec.syntax.mistakes import shown
 # The signs and words worth naming, in the order in which they are named.
 _NAMED = ("=", ":", "{", "(", ",", ")", "]", "}", "on", "from", "updates", "in", "->")
 _DECLARATION = "a declaration (`use`, `let`, `block`, `model`, `data` or `train`)"
-_SUMMARIES = {"TYPE_NAME": "a capitalised name", "NAME": "a lower-case name",
-              "STRING": 'a string (`"…"`)'}
+_SUMMARIES = {
+    "TYPE_NAME": "a capitalised name",
+    "NAME": "a lower-case name",
+    "STRING": 'a string (`"…"`)',
+}
 
 
 def found(token: Token, following: Token | None = None) -> str:

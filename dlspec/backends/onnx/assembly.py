@@ -34,8 +34,14 @@ _LARGEST = 2**31 - 2**20
 class Assembly:
     """What comes together while a model is unfolded: nodes, types of values, makers of tensors."""
 
-    def __init__(self, program: Program, graph: Graph, weights: Mapping[str, Array] | None,
-                 opset: int, seed: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        graph: Graph,
+        weights: Mapping[str, Array] | None,
+        opset: int,
+        seed: int,
+    ) -> None:
         self._program, self._graph, self._weights = program, graph, weights
         self._opset, self._seed = opset, seed
         self._shapes = weight_shapes(program, graph) | buffer_shapes(program, graph)
@@ -65,8 +71,11 @@ class Assembly:
             type_ = graph.types[port.value]
             proto.output.append(value_info(name, type_, size, str(type_)))
         ends = {value.name for value in (*proto.input, *proto.output)}
-        proto.value_info.extend(value_info(name, type_, size) for name, type_
-                                in self._types.items() if name in used and name not in ends)
+        proto.value_info.extend(
+            value_info(name, type_, size)
+            for name, type_ in self._types.items()
+            if name in used and name not in ends
+        )
         proto.node.extend(nodes)
         makers = {name: make for name, make in self._tensors.items() if name in used}
         self._refuse_size(4 * sum(prod(self._shapes.get(name, ())) for name in makers))
@@ -75,11 +84,20 @@ class Assembly:
     def _refuse_size(self, size: int) -> None:
         if size > _LARGEST:
             raise BackendProblem(
-                "E0416", f"the weights of `{self._graph.name}` take {size / 2**30:.1f} GiB; "
-                "an ONNX file holds at most 2 GiB", graph=self._graph.key)
+                "E0416",
+                f"the weights of `{self._graph.name}` take {size / 2**30:.1f} GiB; "
+                "an ONNX file holds at most 2 GiB",
+                graph=self._graph.key,
+            )
 
-    def _unfold(self, graph: Graph, env: dict[str, str], prefix: str, weights: str,
-                wanted: Mapping[str, str]) -> dict[str, str]:
+    def _unfold(
+        self,
+        graph: Graph,
+        env: dict[str, str],
+        prefix: str,
+        weights: str,
+        wanted: Mapping[str, str],
+    ) -> dict[str, str]:
         """Add the nodes of a graph; returns the ONNX name of each of its values.
 
         env:     names of its inputs; prefix, weights: what stands before paths, and before
@@ -93,8 +111,10 @@ class Assembly:
             if isinstance(node, CallNode):
                 self._call(node, env, prefix, owner, wanted)
                 continue
-            outputs = {value: wanted.get(value) or self._values.claim(prefix + value)
-                       for value in node.outputs}
+            outputs = {
+                value: wanted.get(value) or self._values.claim(prefix + value)
+                for value in node.outputs
+            }
             if isinstance(node, ParameterNode):
                 self._parameter(graph, node, outputs[node.outputs[0]], owner)
                 env |= outputs
@@ -111,11 +131,18 @@ class Assembly:
             if env[port.value] != name:
                 self._add("Identity", [env[port.value]], [name], name)
 
-    def _call(self, node: CallNode, env: dict[str, str], prefix: str, owner: str,
-              wanted: Mapping[str, str]) -> None:
+    def _call(
+        self,
+        node: CallNode,
+        env: dict[str, str],
+        prefix: str,
+        owner: str,
+        wanted: Mapping[str, str],
+    ) -> None:
         inner = self._program.graphs[node.graph]
-        given = {port.value: env[value]
-                 for port, value in zip(inner.inputs, node.inputs, strict=True)}
+        given = {
+            port.value: env[value] for port, value in zip(inner.inputs, node.inputs, strict=True)
+        }
         results = dict(zip(node.outputs, (port.value for port in inner.outputs), strict=True))
         passed: dict[str, str] = {}
         for outer, value in results.items():
@@ -124,8 +151,15 @@ class Assembly:
         made = self._unfold(inner, given, f"{prefix}{node.path}.", owner + ".", passed)
         env |= {outer: made[value] for outer, value in results.items()}
 
-    def _layer(self, graph: Graph, node: LayerNode, env: Mapping[str, str],
-               outputs: Mapping[str, str], path: str, owner: str) -> dict[str, str]:
+    def _layer(
+        self,
+        graph: Graph,
+        node: LayerNode,
+        env: Mapping[str, str],
+        outputs: Mapping[str, str],
+        path: str,
+        owner: str,
+    ) -> dict[str, str]:
         """Add the nodes of a layer; returns the names of its results."""
         form = self._form(graph, node, path)
         if not form.nodes:
@@ -141,11 +175,20 @@ class Assembly:
             name = path if number == last else f"{path}.{step.op.lower()}"
             if not onnx.defs.has(step.op, self._opset):
                 raise BackendProblem(
-                    "E0416", f"`{node.layer.kind}` (`{path}`) needs ONNX's `{step.op}`, which "
-                    f"opset {self._opset} does not have", graph=graph.key, node=node.path,
-                    help="choose a newer opset")
-            self._add(step.op, [local[x] for x in step.inputs], [local[y] for y in step.outputs],
-                      name, step.attributes)
+                    "E0416",
+                    f"`{node.layer.kind}` (`{path}`) needs ONNX's `{step.op}`, which "
+                    f"opset {self._opset} does not have",
+                    graph=graph.key,
+                    node=node.path,
+                    help="choose a newer opset",
+                )
+            self._add(
+                step.op,
+                [local[x] for x in step.inputs],
+                [local[y] for y in step.outputs],
+                name,
+                step.attributes,
+            )
         return dict(outputs)
 
     def _form(self, graph: Graph, node: LayerNode, path: str) -> OnnxForm:
@@ -154,14 +197,19 @@ class Assembly:
         if key not in self._forms:
             form = node.layer.onnx(graph.input_types(node), graph.output_types(node))
             if isinstance(form, Unsupported):
-                raise BackendProblem("E0416", f"`{node.layer.kind}` (`{path}`) cannot be "
-                                     f"expressed in ONNX because {form.because}",
-                                     graph=graph.key, node=node.path)
+                raise BackendProblem(
+                    "E0416",
+                    f"`{node.layer.kind}` (`{path}`) cannot be "
+                    f"expressed in ONNX because {form.because}",
+                    graph=graph.key,
+                    node=node.path,
+                )
             self._forms[key] = form
         return self._forms[key]
 
-    def _local(self, graph: Graph, node: LayerNode, form: OnnxForm, name: str, path: str,
-               owner: str) -> str:
+    def _local(
+        self, graph: Graph, node: LayerNode, form: OnnxForm, name: str, path: str, owner: str
+    ) -> str:
         """The name in the graph of a weight, constant, derived weight or value in between."""
         family, _, rest = name.partition(".")
         if family == "w":
@@ -186,16 +234,19 @@ class Assembly:
         return initial_array(full, shape, initial, self._seed)
 
     def _derived(self, graph: Graph, node: LayerNode, owner: str, derived: OnnxDerived) -> Array:
-        pieces = [self._weight(graph, node, owner, name)[start:stop]
-                  for name, start, stop in derived.pieces]
+        pieces = [
+            self._weight(graph, node, owner, name)[start:stop]
+            for name, start, stop in derived.pieces
+        ]
         return np.concatenate(pieces).reshape(derived.shape)
 
     def _parameter(self, graph: Graph, node: ParameterNode, output: str, full: str) -> None:
         """A learned tensor, repeated for every example of the batch."""
         shape = self._shapes[full]
         self._tensors[full] = partial(self._parameter_array, full, shape, node.initial)
-        batch, size, whole = (self._values.claim(f"{output}.{part}")
-                              for part in ("batch", "size", "shape"))
+        batch, size, whole = (
+            self._values.claim(f"{output}.{part}") for part in ("batch", "size", "shape")
+        )
         self._tensors[size] = partial(np.array, shape, np.int64)
         self._add("Shape", [self._graph.inputs[0].name], [batch], batch, {"start": 0, "end": 1})
         self._add("Concat", [batch, size], [whole], whole, {"axis": 0})
@@ -206,12 +257,20 @@ class Assembly:
             return given_array(name, shape, self._weights)
         return initial_array(name, shape, _initial(initial), self._seed)
 
-    def _add(self, op: str, inputs: list[str], outputs: list[str], name: str,
-             attributes: Mapping[str, Any] = MappingProxyType({})) -> None:
-        node = NodeProto(op_type=op, name=self._node_names.claim(name), input=inputs,
-                         output=outputs)
-        node.attribute.extend(helper.make_attribute(key, value)
-                              for key, value in attributes.items())
+    def _add(
+        self,
+        op: str,
+        inputs: list[str],
+        outputs: list[str],
+        name: str,
+        attributes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        node = NodeProto(
+            op_type=op, name=self._node_names.claim(name), input=inputs, output=outputs
+        )
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
         self._nodes.append(node)
 
 

@@ -69,16 +69,26 @@ def build_file(
     return content
 
 
-def _parts(program: Program, model_key: str, weights: Mapping[str, Array] | None,
-           opset: int | None, metadata: Mapping[str, str] | None, batch: int | None, seed: int
-           ) -> tuple[ModelProto, dict[str, Array]]:
+def _parts(
+    program: Program,
+    model_key: str,
+    weights: Mapping[str, Array] | None,
+    opset: int | None,
+    metadata: Mapping[str, str] | None,
+    batch: int | None,
+    seed: int,
+) -> tuple[ModelProto, dict[str, Array]]:
     """A model without its tensors, and these."""
     graph = program.graphs[model_key]
     opset = _opset(graph, opset)
     assembly = Assembly(program, graph, weights, opset, seed)
     card = to_metadata(describe(program, model_key)) | dict(metadata or {})
-    model = ModelProto(ir_version=ir_version(opset), producer_name="dlspec",
-                       producer_version=__version__, doc_string=program.documentation)
+    model = ModelProto(
+        ir_version=ir_version(opset),
+        producer_name="dlspec",
+        producer_version=__version__,
+        doc_string=program.documentation,
+    )
     model.opset_import.add(domain="", version=opset)
     for key, value in card.items():
         model.metadata_props.add(key=key, value=value)
@@ -90,6 +100,10 @@ def _opset(graph: Graph, wanted: int | None) -> int:
         return newest_opset()
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= wanted <= newest:
-        raise BackendProblem("E0416", f"`{graph.name}` cannot be written in opset {wanted}; "
-                             f"opsets {OLDEST_OPSET} to {newest} can", graph=graph.key)
+        raise BackendProblem(
+            "E0416",
+            f"`{graph.name}` cannot be written in opset {wanted}; "
+            f"opsets {OLDEST_OPSET} to {newest} can",
+            graph=graph.key,
+        )
     return wanted

@@ -36,7 +36,8 @@ def check(model: ModelProto, arrays: Mapping[str, Array], content: bytes) -> Non
         onnx.checker.check_model(content)
         onnx.checker.check_model(skeleton, full_check=True)
         inferred = onnx.shape_inference.infer_shapes(
-            skeleton, check_type=True, strict_mode=True, data_prop=True)
+            skeleton, check_type=True, strict_mode=True, data_prop=True
+        )
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise InvalidModel(f"ONNX refuses the model: {_first_line(error)}") from error
     _compare(model, inferred)
@@ -70,7 +71,8 @@ def _compare(model: ModelProto, inferred: ModelProto) -> None:
         if value.name in found and not _agrees(value.type, found[value.name]):
             raise InvalidModel(
                 f"ONNX finds {_text(found[value.name])} for `{value.name}`; "
-                f"the spec says {_text(value.type)}")
+                f"the spec says {_text(value.type)}"
+            )
 
 
 def _agrees(ours: TypeProto, theirs: TypeProto) -> bool:
@@ -84,15 +86,18 @@ def _agrees(ours: TypeProto, theirs: TypeProto) -> bool:
         return False
     for ours_dim, their_dim in zip(a.shape.dim, b.shape.dim, strict=True):
         if their_dim.HasField("dim_value") and (
-                not ours_dim.HasField("dim_value") or ours_dim.dim_value != their_dim.dim_value):
+            not ours_dim.HasField("dim_value") or ours_dim.dim_value != their_dim.dim_value
+        ):
             return False
     return True
 
 
 def _text(type_: TypeProto) -> str:
     tensor = type_.tensor_type
-    sizes = [str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?"
-             for d in tensor.shape.dim]
+    sizes = [
+        str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?"
+        for d in tensor.shape.dim
+    ]
     return f"{onnx.TensorProto.DataType.Name(tensor.elem_type).lower()}[{', '.join(sizes)}]"
 
 

@@ -13,13 +13,21 @@ from dlspec.ir.training import BinaryCrossEntropy, CrossEntropy, TrainPlan
 from dlspec.layers.final import final_activation
 
 _ACTIVATED: dict[str | None, Meaning] = {
-    CrossEntropy.from_logits: "probabilities", BinaryCrossEntropy.from_logits: "chances"}
+    CrossEntropy.from_logits: "probabilities",
+    BinaryCrossEntropy.from_logits: "chances",
+}
 _PLAIN: dict[str | None, Meaning] = {
-    CrossEntropy.from_logits: "scores", BinaryCrossEntropy.from_logits: "logits"}
+    CrossEntropy.from_logits: "scores",
+    BinaryCrossEntropy.from_logits: "logits",
+}
 
 
-def describe(program: Program, model_key: str, classes: Sequence[str] | None = None,
-             data: DataPlan | None = None) -> Card:
+def describe(
+    program: Program,
+    model_key: str,
+    classes: Sequence[str] | None = None,
+    data: DataPlan | None = None,
+) -> Card:
     """The card of a model.
 
     classes: names of the classes by number; None takes those that the data's source knows
@@ -46,8 +54,9 @@ def describe(program: Program, model_key: str, classes: Sequence[str] | None = N
 
 def _input(graph: Graph, port: Port, field: str | None) -> InputCard:
     type_ = graph.types[port.value]
-    return InputCard(name=port.name, field=field, dtype=type_.dtype,
-                     shape=tuple(map(dim_text, type_.shape)))
+    return InputCard(
+        name=port.name, field=field, dtype=type_.dtype, shape=tuple(map(dim_text, type_.shape))
+    )
 
 
 def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) -> OutputCard:
@@ -55,8 +64,9 @@ def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) 
     trained_on = plan.loss.from_logits if plan and plan.output == port.name else None
     last = final_activation(program, graph, port.name)
     meaning = _ACTIVATED[last.kind] if last else _PLAIN.get(trained_on, "values")
-    return OutputCard(name=port.name, dtype=type_.dtype, shape=tuple(map(dim_text, type_.shape)),
-                      meaning=meaning)
+    return OutputCard(
+        name=port.name, dtype=type_.dtype, shape=tuple(map(dim_text, type_.shape)), meaning=meaning
+    )
 
 
 def _preparation(data: DataPlan | None) -> Preparation:

@@ -23,7 +23,8 @@ def newest_opset() -> int:
         if _takes(opset):
             return opset
     raise RuntimeError(
-        f"ONNX Runtime {onnxruntime.__version__} does not take opset 22; install a newer one")
+        f"ONNX Runtime {onnxruntime.__version__} does not take opset 22; install a newer one"
+    )
 
 
 def _takes(opset: int) -> bool:
@@ -45,8 +46,10 @@ def ir_version(opset: int) -> int:
 
 def _probe(opset: int) -> bytes:
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe",
-                              values[:1], values[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
-                              ir_version=ir_version(opset))
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "probe", values[:1], values[1:]
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version(opset)
+    )
     return model.SerializeToString()

@@ -75,6 +75,7 @@ def given_array(name: str, shape: tuple[int, ...], weights: Mapping[str, Array])
         raise ValueError(f"the weights lack `{name}`")
     array = weights[name]
     if tuple(array.shape) != shape:
-        raise ValueError(f"`{name}` is {list(array.shape)} among the weights; "
-                         f"the model needs {list(shape)}")
+        raise ValueError(
+            f"`{name}` is {list(array.shape)} among the weights; the model needs {list(shape)}"
+        )
     return array

@@ -47,8 +47,14 @@ def borrow(file: str, *names: str) -> Borrowed:
             waiting += [other for other in used_names(found[name]) if other in found]
     sources = tuple(source for name, source in found.items() if name in needed)
     used = used_names("\n".join(sources))
-    return Borrowed(sources, {name: one for name, one in imports.items()
-                              if name in used and not one.module.startswith("dlspec")})
+    return Borrowed(
+        sources,
+        {
+            name: one
+            for name, one in imports.items()
+            if name in used and not one.module.startswith("dlspec")
+        },
+    )
 
 
 def _defined(node: ast.stmt) -> str | None:
@@ -61,6 +67,8 @@ def _defined(node: ast.stmt) -> str | None:
 
 def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Import]:
     if isinstance(node, ast.Import):
-        return {alias.asname or alias.name: Import(alias.name, bound=alias.asname or "")
-                for alias in node.names}
+        return {
+            alias.asname or alias.name: Import(alias.name, bound=alias.asname or "")
+            for alias in node.names
+        }
     return {alias.name: Import(node.module or "", alias.name) for alias in node.names}

@@ -70,26 +70,38 @@ def data_part(plan: DataPlan, fields: tuple[str, ...]) -> DataPart:
         return _folder_part(plan, plan.source, steps, borrowed, prepare)
     reading = _reading(plan, fields)
     shares = (plan.validation, 0.0 if reading.own_test else plan.test)
-    splits = ("train", *(name for name, share in zip(("validation", "test"), shares, strict=True)
-                         if share > 0 or (name == "test" and reading.own_test)))
+    splits = (
+        "train",
+        *(
+            name
+            for name, share in zip(("validation", "test"), shares, strict=True)
+            if share > 0 or (name == "test" and reading.own_test)
+        ),
+    )
     if any(shares):
         borrowed = (borrow("data/splits.py", "split_indices"), *borrowed)
     load = _load(plan, reading, shares, splits)
     return DataPart((*reading.borrowed, *borrowed), (*load, prepare), splits, (), reading.rooted)
 
 
-def _load(plan: DataPlan, reading: Reading, shares: tuple[float, float], splits: tuple[str, ...]
-          ) -> tuple[str, ...]:
+def _load(
+    plan: DataPlan, reading: Reading, shares: tuple[float, float], splits: tuple[str, ...]
+) -> tuple[str, ...]:
     """`load_data`, and how it makes tensors of arrays."""
     head = "def load_data(root: Path)" if reading.rooted else "def load_data()"
     lines = [f"{head} -> dict[str, Batch]:", *docstring(reading.says, 4), *reading.lines]
     chosen = dict.fromkeys(splits, "tensors(data)")
     if any(shares):
         written = ", ".join(literal(value) for value in (*shares, plan.seed))
-        names = [name if share > 0 else "_" for name, share in zip(
-            ("train", "validation", "test"), (1, *shares), strict=True)]
-        lines += statement(f"{', '.join(names)} = ",
-                           f"split_indices(len(data[{quoted(reading.counted)}]), {written})", 4)
+        names = [
+            name if share > 0 else "_"
+            for name, share in zip(("train", "validation", "test"), (1, *shares), strict=True)
+        ]
+        lines += statement(
+            f"{', '.join(names)} = ",
+            f"split_indices(len(data[{quoted(reading.counted)}]), {written})",
+            4,
+        )
         chosen = {name: f"tensors(data, {name})" for name in splits}
     if reading.own_test:
         chosen["test"] = "tensors(test_data)"
@@ -121,39 +133,60 @@ def _tensors(calls: Iterable[str]) -> str:
 {every}'''
 
 
+_DIGITS = Reading(
+    [
+        '    with np.load(Path(__file__).with_name("digits.npz")) as arrays:',
+        '        label = arrays["label"].astype(np.int64)',
+        '        data = {"image": arrays["image"], "label": label}',
+    ],
+    says="The 1,797 scans of `digits.npz`, uint8 [1, 8, 8], and their labels.",
+    rooted=False,
+)
+
+
 def _reading(plan: DataPlan, fields: tuple[str, ...]) -> Reading:
     match plan.source:
         case Digits():
-            return Reading(
-                ['    with np.load(Path(__file__).with_name("digits.npz")) as arrays:',
-                 '        label = arrays["label"].astype(np.int64)',
-                 '        data = {"image": arrays["image"], "label": label}'],
-                says="The 1,797 scans of `digits.npz`, uint8 [1, 8, 8], and their labels.",
-                rooted=False)
+            return _DIGITS
         case Mnist(root=root):
             return Reading(
-                [*statement("images, labels, test_images, test_labels = ",
-                            f"read_mnist(root / {quoted(root)})", 4),
-                 *_labelled("data", "images", "labels"),
-                 *_labelled("test_data", "test_images", "test_labels")],
+                [
+                    *statement(
+                        "images, labels, test_images, test_labels = ",
+                        f"read_mnist(root / {quoted(root)})",
+                        4,
+                    ),
+                    *_labelled("data", "images", "labels"),
+                    *_labelled("test_data", "test_images", "test_labels"),
+                ],
                 (borrow("data/files.py", "read_mnist"),),
-                "The images of MNIST, uint8 [1, 28, 28], and their labels.", own_test=True)
+                "The images of MNIST, uint8 [1, 28, 28], and their labels.",
+                own_test=True,
+            )
         case Idx(images=images, labels=labels):
             return Reading(
-                [*statement("images = ", f"read_idx(root / {quoted(images)})", 4),
-                 *statement("labels = ", f"read_idx(root / {quoted(labels)})", 4),
-                 "    if images.ndim == 3:", "        images = images[:, None]",
-                 '    data = {"image": images, "label": labels.astype(np.int64)}'],
+                [
+                    *statement("images = ", f"read_idx(root / {quoted(images)})", 4),
+                    *statement("labels = ", f"read_idx(root / {quoted(labels)})", 4),
+                    "    if images.ndim == 3:",
+                    "        images = images[:, None]",
+                    '    data = {"image": images, "label": labels.astype(np.int64)}',
+                ],
                 (borrow("data/files.py", "read_idx"),),
-                "The images of a file, uint8 [channels, height, width], and their labels.")
+                "The images of a file, uint8 [channels, height, width], and their labels.",
+            )
         case Npz(path=path):
             inner = ", ".join(f"{quoted(name)}: plain(arrays[{quoted(name)}])" for name in fields)
             return Reading(
-                [*statement("path = ", f"root / {quoted(path)}", 4),
-                 "    with np.load(path) as arrays:",
-                 *statement("data = ", "{" + inner + "}", 8)],
+                [
+                    *statement("path = ", f"root / {quoted(path)}", 4),
+                    "    with np.load(path) as arrays:",
+                    *statement("data = ", "{" + inner + "}", 8),
+                ],
                 (borrow("data/carried.py", "plain"),),
-                "The arrays of a file by name, examples along axis 0.", counted=fields[0])
+                "The arrays of a file by name, examples along axis 0.",
+                counted=fields[0],
+            )
         case _:
             raise AssertionError(plan.source.kind)
 
@@ -171,27 +204,47 @@ def _leading(transform: tuple[AnyTransform, ...]) -> tuple[AnyTransform, ...]:
     return transform
 
 
-def _folder_part(plan: DataPlan, source: ImageFolder, steps: tuple[AnyTransform, ...],
-                 borrowed: tuple[Borrowed, ...], prepare: str) -> DataPart:
+def _folder_part(
+    plan: DataPlan,
+    source: ImageFolder,
+    steps: tuple[AnyTransform, ...],
+    borrowed: tuple[Borrowed, ...],
+    prepare: str,
+) -> DataPart:
     """Image folders may have splits of their own, which only the files tell."""
-    done = tuple(("resize" if isinstance(step, Resize) else "center_crop", *_pair(step))
-                 for step in steps)
+    done = tuple(
+        ("resize" if isinstance(step, Resize) else "center_crop", *_pair(step)) for step in steps
+    )
     arguments = ", ".join(literal(value) for value in (plan.validation, plan.test, plan.seed))
-    head = ["def load_data(root: Path) -> dict[str, Batch]:",
-            *docstring("The images of the class folders, uint8, and their labels, in splits.", 4)]
-    lines = [*statement("folder = ", f"root / {quoted(source.path)}", 4),
-             *statement("steps = ", literal(done), 4),
-             *statement("splits = ", f"read_folder(folder, steps, {arguments})", 4),
-             "    return {name: tensors(data) for name, data in splits.items()}"]
+    head = [
+        "def load_data(root: Path) -> dict[str, Batch]:",
+        *docstring("The images of the class folders, uint8, and their labels, in splits.", 4),
+    ]
+    lines = [
+        *statement("folder = ", f"root / {quoted(source.path)}", 4),
+        *statement("steps = ", literal(done), 4),
+        *statement("splits = ", f"read_folder(folder, steps, {arguments})", 4),
+        "    return {name: tensors(data) for name, data in splits.items()}",
+    ]
     folder = borrow("data/carried.py", "read_folder")
-    parts = (borrow("data/images.py", "list_images", "read_images"),
-             borrow("data/splits.py", "split_indices"), folder)
-    certain = ("train", *(name for name, share in (
-        ("validation", plan.validation), ("test", plan.test)) if share > 0))
+    parts = (
+        borrow("data/images.py", "list_images", "read_images"),
+        borrow("data/splits.py", "split_indices"),
+        folder,
+    )
+    certain = (
+        "train",
+        *(
+            name
+            for name, share in (("validation", plan.validation), ("test", plan.test))
+            if share > 0
+        ),
+    )
     possible = tuple(name for name in ("validation", "test") if name not in certain)
     load = "\n".join([*head, *lines])
-    return DataPart((*parts, *borrowed), (_tensors(["tensors(data)"]), load, prepare), certain,
-                    possible, True)
+    return DataPart(
+        (*parts, *borrowed), (_tensors(["tensors(data)"]), load, prepare), certain, possible, True
+    )
 
 
 def _prepare(plan: DataPlan, fields: tuple[str, ...]) -> tuple[tuple[Borrowed, ...], str]:
@@ -203,11 +256,16 @@ def _prepare(plan: DataPlan, fields: tuple[str, ...]) -> tuple[tuple[Borrowed, .
     generator = ", generator: torch.Generator | None = None" if augments else ""
     head = f"def prepare_batch(data: Batch, numbers: Tensor{generator}) -> Batch:"
     if augments:
-        lines = ["def prepare_batch(",
-                 "    data: Batch, numbers: Tensor, generator: torch.Generator | None = None",
-                 ") -> Batch:",
-                 *docstring("The examples with these numbers as the model takes them, augmented "
-                            "with a generator.", 4)]
+        lines = [
+            "def prepare_batch(",
+            "    data: Batch, numbers: Tensor, generator: torch.Generator | None = None",
+            ") -> Batch:",
+            *docstring(
+                "The examples with these numbers as the model takes them, augmented "
+                "with a generator.",
+                4,
+            ),
+        ]
     else:
         lines = [head, *docstring("The examples with these numbers as the model takes them.", 4)]
     gathered = "{name: values[numbers] for name, values in data.items()}"
@@ -225,8 +283,13 @@ def _prepare(plan: DataPlan, fields: tuple[str, ...]) -> tuple[tuple[Borrowed, .
     return borrowed, "\n".join([*lines, '    return {**batch, "image": image}'])
 
 
-_FUNCTIONS = {Resize: "resize", CenterCrop: "center_crop", RandomCrop: "random_crop",
-              RandomFlip: "random_flip", Normalize: "normalize"}
+_FUNCTIONS = {
+    Resize: "resize",
+    CenterCrop: "center_crop",
+    RandomCrop: "random_crop",
+    RandomFlip: "random_flip",
+    Normalize: "normalize",
+}
 
 
 def _stage(stage: AnyTransform) -> str:
@@ -240,8 +303,13 @@ def _stage(stage: AnyTransform) -> str:
             arguments = (stage.mean, stage.std)
         case _:
             arguments = _pair(stage)
-    written = ", ".join(["image", *(literal(value) for value in arguments),
-                         *(["generator"] if stage.random else [])])
+    written = ", ".join(
+        [
+            "image",
+            *(literal(value) for value in arguments),
+            *(["generator"] if stage.random else []),
+        ]
+    )
     return f"{_FUNCTIONS[type(stage)]}({written})"
 
 

@@ -9,7 +9,8 @@ def escaped(line: str) -> str:
     """A line of text with all but printable characters written as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in line.replace("\t", "    ")).rstrip()
+        for character in line.replace("\t", "    ")
+    ).rstrip()
 
 
 def docstring(text: str, indent: int) -> list[str]:
@@ -18,8 +19,8 @@ def docstring(text: str, indent: int) -> list[str]:
     first, *rest = text.strip().split("\n")
     rest = dedent("\n".join(line.rstrip() for line in rest)).split("\n") if rest else []
     first, *rest = (
-        escaped(line.replace("\\", "\\\\")).replace('"""', '\\"\\"\\"')
-        for line in (first, *rest))
+        escaped(line.replace("\\", "\\\\")).replace('"""', '\\"\\"\\"') for line in (first, *rest)
+    )
     if first.startswith('"'):
         first = "\\" + first
     if not rest:

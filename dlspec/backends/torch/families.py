@@ -169,8 +169,9 @@ def _reachable(program: Program, key: str) -> list[Graph]:
     return list(found.values())
 
 
-def _signature(program: Program, graph: Graph, signatures: Mapping[str, str], *, alone: bool
-               ) -> str:
+def _signature(
+    program: Program, graph: Graph, signatures: Mapping[str, str], *, alone: bool
+) -> str:
     """A text that two graphs share where one class can stand for both."""
     nodes = []
     for node in graph.nodes:
@@ -179,14 +180,31 @@ def _signature(program: Program, graph: Graph, signatures: Mapping[str, str], *,
             nodes.append((*common, signatures[node.graph]))
             continue
         made = constructor(graph, node)
-        numbers = made and (made.function, made.wrap, [
-            (name, "" if _is_numeric(value) else value) for name, value in made.values.items()
-            if name not in made.defaults])
+        numbers = made and (
+            made.function,
+            made.wrap,
+            [
+                (name, "" if _is_numeric(value) else value)
+                for name, value in made.values.items()
+                if name not in made.defaults
+            ],
+        )
         if isinstance(node, LayerNode):
             form = layer_form(graph, node)
-            nodes.append((*common, node.layer.kind, form.forward, form.functional, numbers, [
-                (name, value) for name in type(node.layer).model_fields
-                if not _is_numeric(value := getattr(node.layer, name))]))
+            nodes.append(
+                (
+                    *common,
+                    node.layer.kind,
+                    form.forward,
+                    form.functional,
+                    numbers,
+                    [
+                        (name, value)
+                        for name in type(node.layer).model_fields
+                        if not _is_numeric(value := getattr(node.layer, name))
+                    ],
+                )
+            )
         else:
             nodes.append((*common, numbers))
     ranks = [graph.types[port.value].rank for port in graph.inputs]
@@ -214,21 +232,30 @@ def constructor(graph: Graph, node: LayerNode | ParameterNode) -> Constructor | 
 def _parameter(graph: Graph, node: ParameterNode) -> Constructor:
     shape = graph.types[node.outputs[0]].shape
     sizes: dict[str, Argument] = {
-        str(number): size for number, size in enumerate(shape) if isinstance(size, int)}
+        str(number): size for number, size in enumerate(shape) if isinstance(size, int)
+    }
     whole = len(sizes) == len(shape)
     found = re.fullmatch(r"(zeros|ones)|(normal|uniform)\((.+)\)", node.initial)
     if found is None or not whole:
-        raise BackendProblem("E0415", f"the learned tensor `{node.path}` cannot be made in "
-                             "PyTorch", graph=graph.key, node=node.path)
+        raise BackendProblem(
+            "E0415",
+            f"the learned tensor `{node.path}` cannot be made in PyTorch",
+            graph=graph.key,
+            node=node.path,
+        )
     filled, drawn, size = found.groups()
     sizes = sizes or {"0": ()}
     if filled:
         return Constructor(node.path, f"torch.{filled}", sizes, {}, "nn.Parameter({})")
     number = literal(float(size))
-    wrap = (f"nn.Parameter({number} * {{}})" if drawn == "normal"
-            else f"nn.Parameter({number} * (2 * {{}} - 1))")
-    return Constructor(node.path, "torch.randn" if drawn == "normal" else "torch.rand",
-                       sizes, {}, wrap)
+    wrap = (
+        f"nn.Parameter({number} * {{}})"
+        if drawn == "normal"
+        else f"nn.Parameter({number} * (2 * {{}} - 1))"
+    )
+    return Constructor(
+        node.path, "torch.randn" if drawn == "normal" else "torch.rand", sizes, {}, wrap
+    )
 
 
 def _family(name: str, graphs: tuple[Graph, ...], found: Mapping[str, Family]) -> Family:
@@ -245,18 +272,24 @@ def _family(name: str, graphs: tuple[Graph, ...], found: Mapping[str, Family]) -
     return Family(name, graphs, arguments, tuple(constructors), solver)
 
 
-def _construction(graphs: tuple[Graph, ...], nodes: tuple[Node, ...],
-                  found: Mapping[str, Family], solver: Solver) -> str | None:
+def _construction(
+    graphs: tuple[Graph, ...], nodes: tuple[Node, ...], found: Mapping[str, Family], solver: Solver
+) -> str | None:
     """The expression that makes the submodule of one node in all graphs of a family."""
     if isinstance(nodes[0], CallNode):
         path = checked_path(graphs[0], nodes[0].path)
         inner = found[nodes[0].graph]
         places = [inner.position(node.graph) for node in nodes if isinstance(node, CallNode)]
-        written = [f"{name}={solver.expression(tuple(values[p] for p in places), name, name)}"
-                   for name, values in inner.arguments.items()]
+        written = [
+            f"{name}={solver.expression(tuple(values[p] for p in places), name, name)}"
+            for name, values in inner.arguments.items()
+        ]
         return f"{inner.name}({', '.join(written)})"
-    made = [constructor(graph, node) for graph, node in zip(graphs, nodes, strict=True)
-            if not isinstance(node, CallNode)]
+    made = [
+        constructor(graph, node)
+        for graph, node in zip(graphs, nodes, strict=True)
+        if not isinstance(node, CallNode)
+    ]
     if made[0] is None:
         return None
     path = made[0].path
@@ -264,8 +297,9 @@ def _construction(graphs: tuple[Graph, ...], nodes: tuple[Node, ...],
     names = dict.fromkeys(name for values in fullest for name in values)
     written = []
     for name in names:
-        values = tuple(one.values.get(name, one.defaults.get(name)) for one in made
-                       if one is not None)
+        values = tuple(
+            one.values.get(name, one.defaults.get(name)) for one in made if one is not None
+        )
         text = solver.expression(values, path if name.isdigit() else f"{path}_{name}", name)
         written.append(text if name.isdigit() else f"{name}={text}")
     return made[0].wrap.format(f"{made[0].function}({', '.join(written)})")

@@ -50,8 +50,9 @@ def _section(section: list[Import]) -> list[str]:
     whole = sorted(one for one in section if not one.name)
     lines = [f"import {one.module}{f' as {one.bound}' if one.bound else ''}" for one in whole]
     for module in sorted({one.module for one in section if one.name}, key=str.lower):
-        names = sorted((one.name for one in section if one.module == module and one.name),
-                       key=_member_order)
+        names = sorted(
+            (one.name for one in section if one.module == module and one.name), key=_member_order
+        )
         lines.append(f"from {module} import {', '.join(names)}")
     return lines
 

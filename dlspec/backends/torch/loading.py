@@ -14,6 +14,9 @@ def load_module(source: str) -> type[Any]:
     """The model's class, an `nn.Module`: the last class of a source that `emit_module` wrote."""
     module = ModuleType("dlspec_model")
     exec(compile(source, "<dlspec model>", "exec"), module.__dict__)  # noqa: S102
-    classes = [value for value in vars(module).values()
-               if isinstance(value, type) and value.__module__ == module.__name__]
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
     return classes[-1]

@@ -31,8 +31,15 @@ class Part(NamedTuple):
     pieces: tuple[str, ...]
 
 
-def loop_part(program: Program, plan: TrainPlan, model: str, splits: tuple[str, ...],
-              possible: tuple[str, ...], *, augments: bool) -> Part:
+def loop_part(
+    program: Program,
+    plan: TrainPlan,
+    model: str,
+    splits: tuple[str, ...],
+    possible: tuple[str, ...],
+    *,
+    augments: bool,
+) -> Part:
     """The code of a training loop.
 
     model: the name of the model's class; splits, possible: those of `DataPart`;
@@ -61,12 +68,19 @@ def _loss(program: Program, plan: TrainPlan, model: str) -> str:
     call = f"model.logits({inputs})" if peeled else f"model({inputs})"
     if len(graph.outputs) > 1:
         call += f"[{quoted(plan.output)}]"
-    lines = [f"def compute(model: {model}, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:",
-             '    """The loss of a batch, and the scores and the target that it compares."""']
+    lines = [
+        f"def compute(model: {model}, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:",
+        '    """The loss of a batch, and the scores and the target that it compares."""',
+    ]
     if len(graph.outputs) == 1 and graph.auxiliaries:
-        lines += [*statement("results = ", call, 4),
-                  *statement("scores = ", f"results[{quoted(plan.output)}] if isinstance("
-                             "results, dict) else results", 4)]
+        lines += [
+            *statement("results = ", call, 4),
+            *statement(
+                "scores = ",
+                f"results[{quoted(plan.output)}] if isinstance(results, dict) else results",
+                4,
+            ),
+        ]
     else:
         lines += statement("scores = ", call, 4)
     lines += _target(program, plan)
@@ -89,28 +103,40 @@ def _target(program: Program, plan: TrainPlan) -> list[str]:
     labels = data.source.kind in ("idx", "image_folder")
     if labels or (known is not None and known.rank == 0 and graph.types[value].rank == 1):
         return statement("target = ", field, 4)
-    return [*statement("target = ", field, 4),
-            "    if target.shape != scores.shape:",
-            "        target = target.long().reshape(len(scores), *scores.shape[2:])"]
+    return [
+        *statement("target = ", field, 4),
+        "    if target.shape != scores.shape:",
+        "        target = target.long().reshape(len(scores), *scores.shape[2:])",
+    ]
 
 
 def _measure(program: Program, plan: TrainPlan, model: str) -> str:
-    lines = ["@torch.inference_mode()",
-             f"def measure(model: {model}, data: Batch) -> dict[str, float]:",
-             '    """Loss and metrics of a split, each the mean over its examples."""',
-             "    model.eval()",
-             *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
-             "    device = next(model.parameters()).device",
-             *statement("sums = ", f"torch.zeros({1 + len(_names(plan))}, dtype=torch.float64, "
-                        "device=device)", 4),
-             "    for numbers in torch.arange(count, device=device).split(BATCH_SIZE):",
-             "        batch = prepare_batch(data, numbers)",
-             "        loss, scores, target = compute(model, batch)",
-             "        sums[0] += loss * len(numbers)"]
+    lines = [
+        "@torch.inference_mode()",
+        f"def measure(model: {model}, data: Batch) -> dict[str, float]:",
+        '    """Loss and metrics of a split, each the mean over its examples."""',
+        "    model.eval()",
+        *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
+        "    device = next(model.parameters()).device",
+        *statement(
+            "sums = ",
+            f"torch.zeros({1 + len(_names(plan))}, dtype=torch.float64, device=device)",
+            4,
+        ),
+        "    for numbers in torch.arange(count, device=device).split(BATCH_SIZE):",
+        "        batch = prepare_batch(data, numbers)",
+        "        loss, scores, target = compute(model, batch)",
+        "        sums[0] += loss * len(numbers)",
+    ]
     for place, metric in enumerate(_distinct(plan), start=1):
         lines += statement(f"sums[{place}] += ", _metric(program, plan, metric), 8)
-    return "\n".join([*lines, *statement("names = ", _listed(["loss", *_names(plan)]), 4),
-                      "    return dict(zip(names, (sums / count).tolist()))"])
+    return "\n".join(
+        [
+            *lines,
+            *statement("names = ", _listed(["loss", *_names(plan)]), 4),
+            "    return dict(zip(names, (sums / count).tolist()))",
+        ]
+    )
 
 
 def _metric(program: Program, plan: TrainPlan, metric: AnyMetric) -> str:
@@ -136,18 +162,29 @@ def _names(plan: TrainPlan) -> list[str]:
 def _shown(plan: TrainPlan) -> str:
     """How figures are printed: shares as percentages."""
     shares = [metric.kind_name() for metric in _distinct(plan) if metric.higher_is_better]
-    head = ["def shown(figures: dict[str, float], prefix: str = \"\") -> str:",
-            '    """Figures as text."""']
+    head = [
+        'def shown(figures: dict[str, float], prefix: str = "") -> str:',
+        '    """Figures as text."""',
+    ]
     if not shares:
-        return "\n".join([*head, '    texts = [f"{prefix}{n} {v:.4f}" for n, v in figures.items()]',
-                          '    return "  ".join(texts)'])
-    return "\n".join([
-        *head, "    texts = []",
-        "    for name, value in figures.items():",
-        *statement("share = ", f"name in {_listed(shares)}", 8),
-        '        text = f"{value:.2%}" if share else f"{value:.4f}"',
-        '        texts.append(f"{prefix}{name} {text}")',
-        '    return "  ".join(texts)'])
+        return "\n".join(
+            [
+                *head,
+                '    texts = [f"{prefix}{n} {v:.4f}" for n, v in figures.items()]',
+                '    return "  ".join(texts)',
+            ]
+        )
+    return "\n".join(
+        [
+            *head,
+            "    texts = []",
+            "    for name, value in figures.items():",
+            *statement("share = ", f"name in {_listed(shares)}", 8),
+            '        text = f"{value:.2%}" if share else f"{value:.4f}"',
+            '        texts.append(f"{prefix}{name} {text}")',
+            '    return "  ".join(texts)',
+        ]
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -168,8 +205,11 @@ def _train(plan: TrainPlan, model: str, validated: bool, perhaps: bool, augments
         "    device = next(model.parameters()).device",
         "    batches = batches_per_epoch(count, BATCH_SIZE)",
         *_lengths(plan),
-        *(['    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()']
-          if plan.precision == "auto" else []),
+        *(
+            ['    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()']
+            if plan.precision == "auto"
+            else []
+        ),
         *statement("optimizer = ", _optimizer(plan), 4),
         "    losses: list[Tensor] = []",
         *(_best_before(plan) if validated else []),
@@ -219,8 +259,11 @@ def _optimizer(plan: TrainPlan) -> str:
     call = plan.optimizer.torch()
     kwargs = {name: value for name, value in call.kwargs.items() if name != "lr"}
     kwargs |= {"fused": True} if call.function in FUSED else {}
-    written = ["model.parameters()", "lr=LEARNING_RATE",
-               *(f"{name}={literal(value)}" for name, value in kwargs.items())]
+    written = [
+        "model.parameters()",
+        "lr=LEARNING_RATE",
+        *(f"{name}={literal(value)}" for name, value in kwargs.items()),
+    ]
     return f"{call.function}({', '.join(written)})"
 
 
@@ -236,8 +279,9 @@ def _forward(plan: TrainPlan) -> list[str]:
 def _clipped(plan: TrainPlan) -> list[str]:
     if plan.gradient_clip is None:
         return []
-    return statement("", f"nn.utils.clip_grad_norm_(model.parameters(), "
-                     f"{literal(plan.gradient_clip)})", 12)
+    return statement(
+        "", f"nn.utils.clip_grad_norm_(model.parameters(), {literal(plan.gradient_clip)})", 12
+    )
 
 
 def _rate(plan: TrainPlan) -> list[str]:
@@ -250,8 +294,10 @@ def _rate(plan: TrainPlan) -> list[str]:
             factor = f"step_decay(len(losses), batches, {literal(period)}, {literal(gamma)})"
         case Constant():
             raise AssertionError("a constant rate is never set")
-    return ["            for group in optimizer.param_groups:",
-            *statement('group["lr"] = ', f"LEARNING_RATE * {factor}", 16)]
+    return [
+        "            for group in optimizer.param_groups:",
+        *statement('group["lr"] = ', f"LEARNING_RATE * {factor}", 16),
+    ]
 
 
 def _deciding(plan: TrainPlan) -> tuple[str, Metric | None]:
@@ -271,13 +317,19 @@ def _validated(plan: TrainPlan, validated: bool, perhaps: bool) -> list[str]:
     name, metric = _deciding(plan)
     sign = ">" if metric is not None and metric.higher_is_better else "<"
     weights = "{name: w.clone() for name, w in model.state_dict().items()}"
-    body = ['figures = measure(model, splits["validation"])',
-            'line += f"  {shown(figures, \'val_\')}"',
-            f"if figures[{quoted(name)}] {sign} best:",
-            f"    best = figures[{quoted(name)}]"]
+    body = [
+        'figures = measure(model, splits["validation"])',
+        "line += f\"  {shown(figures, 'val_')}\"",
+        f"if figures[{quoted(name)}] {sign} best:",
+        f"    best = figures[{quoted(name)}]",
+    ]
     lines = ["        " + line for line in body]
     lines += statement("best_weights = ", weights, 12)
     if not perhaps:
         return lines
-    return ['        if "validation" in splits:', *("    " + line for line in lines),
-            "        else:", "            best_weights = model.state_dict()"]
+    return [
+        '        if "validation" in splits:',
+        *("    " + line for line in lines),
+        "        else:",
+        "            best_weights = model.state_dict()",
+    ]

@@ -93,8 +93,13 @@ class Method:
         if place + 1 >= end:
             return None
         step, behind = self.variables.steps[place], self.variables.steps[place + 1]
-        if (step.named or len(step.outputs) != 1 or behind.inputs != step.outputs
-                or not behind.keeps_shape or self.variables.uses[step.outputs[0]] > 1):
+        if (
+            step.named
+            or len(step.outputs) != 1
+            or behind.inputs != step.outputs
+            or not behind.keeps_shape
+            or self.variables.uses[step.outputs[0]] > 1
+        ):
             return None
         bracketed = re.search(r"\(\{0\}[,)]", behind.expression)
         if bracketed is None and not _CALL.fullmatch(written):
@@ -123,8 +128,10 @@ class Method:
     def shape(self, value: str) -> str:
         shapes = [graph.types[value].shape for graph in self.family.graphs]
         letters = _LETTERS.get(len(shapes[0])) or ("…",) * len(shapes[0])
-        sizes = [self._size(size, letter)
-                 for size, letter in zip(zip(*shapes, strict=True), letters, strict=True)]
+        sizes = [
+            self._size(size, letter)
+            for size, letter in zip(zip(*shapes, strict=True), letters, strict=True)
+        ]
         return f"[{', '.join(sizes)}]"
 
     def _size(self, sizes: tuple[object, ...], letter: str) -> str:
@@ -139,8 +146,12 @@ def head(name: str, inputs: tuple[str, ...], returns: str) -> list[str]:
     line = f"    def {name}(self, {', '.join(f'{i}: Tensor' for i in inputs)}) -> {returns}:"
     if len(line) <= WIDTH:
         return [line]
-    return [f"    def {name}(", "        self,", *(f"        {i}: Tensor," for i in inputs),
-            f"    ) -> {returns}:"]
+    return [
+        f"    def {name}(",
+        "        self,",
+        *(f"        {i}: Tensor," for i in inputs),
+        f"    ) -> {returns}:",
+    ]
 
 
 def returned_type(graph: Graph, *, top: bool) -> str:
@@ -163,31 +174,39 @@ def methods(program: Program, family: Family, *, top: bool, peel: bool) -> list[
     lines = method.lines()
     note = '        """What stands before the final activation; losses take it from here."""'
     ends = next(i for i, line in enumerate(lines) if line.endswith(":"))
-    return [*lines[: ends + 1], note, *lines[ends + 1 :], "",
-            *_final_forward(program, method)]
+    return [*lines[: ends + 1], note, *lines[ends + 1 :], "", *_final_forward(program, method)]
 
 
 def _final_forward(program: Program, method: Method) -> list[str]:
     graph, top = method.graph, method.top
     call = f"self.logits({', '.join(method.inputs)})"
     lines = head("forward", method.inputs, method.returns)
-    expressions = {port.name: final_expression(program, graph, port.value)
-                   for port in (*graph.outputs, *(graph.auxiliaries if top else ()))}
+    expressions = {
+        port.name: final_expression(program, graph, port.value)
+        for port in (*graph.outputs, *(graph.auxiliaries if top else ()))
+    }
     if len(expressions) == 1:
         text = (expressions[graph.outputs[0].name] or "{0}").format(call)
         return [*lines, *statement("return ", text, 8, method.shape(graph.outputs[0].value))]
     if not top:
         names = [variable(port.name, method.inputs) for port in graph.outputs]
-        results = ", ".join((expressions[port.name] or "{0}").format(name)
-                            for port, name in zip(graph.outputs, names, strict=True))
-        return [*lines, *statement(f"{', '.join(names)} = ", call, 8),
-                *statement("return ", results, 8)]
+        results = ", ".join(
+            (expressions[port.name] or "{0}").format(name)
+            for port, name in zip(graph.outputs, names, strict=True)
+        )
+        return [
+            *lines,
+            *statement(f"{', '.join(names)} = ", call, 8),
+            *statement("return ", results, 8),
+        ]
     results = variable("results", method.inputs)
     lines += statement(f"{results} = ", call, 8)
     if len(graph.outputs) == 1:
         final = expressions[graph.outputs[0].name] or "{0}"
-        lines += [f"        if not isinstance({results}, dict):",
-                  *statement("return ", final.format(results), 12)]
+        lines += [
+            f"        if not isinstance({results}, dict):",
+            *statement("return ", final.format(results), 12),
+        ]
     for name, expression in expressions.items():
         if expression is None:
             continue

@@ -26,8 +26,7 @@ def emit_module(program: Program, model_key: str) -> str:
     return "\n".join([*lines, "", "", classes, ""])
 
 
-def module_classes(program: Program, model_key: str, taken: tuple[str, ...] = ()
-                   ) -> dict[str, str]:
+def module_classes(program: Program, model_key: str, taken: tuple[str, ...] = ()) -> dict[str, str]:
     """The sources of the classes and functions that a model needs, by name, its own class last.
 
     taken: names that a class cannot have.
@@ -84,11 +83,16 @@ def _init_head(family: Family) -> list[str]:
     line = f"    def __init__({', '.join(['self', *written])}) -> None:"
     if len(line) <= WIDTH:
         return [line]
-    return ["    def __init__(", "        self,", *(f"        {one}," for one in written),
-            "    ) -> None:"]
+    return [
+        "    def __init__(",
+        "        self,",
+        *(f"        {one}," for one in written),
+        "    ) -> None:",
+    ]
 
 
 def _annotation(values: tuple[object, ...]) -> str:
-    kinds = dict.fromkeys("tuple[int, ...]" if isinstance(v, tuple) else type(v).__name__
-                          for v in values)
+    kinds = dict.fromkeys(
+        "tuple[int, ...]" if isinstance(v, tuple) else type(v).__name__ for v in values
+    )
     return " | ".join(sorted(kinds))

@@ -26,9 +26,13 @@ def checked_path(graph: Graph, path: str) -> str:
     """
     if not usable_path(path):
         raise BackendProblem(
-            "E0203", f"`{path}` is a name that Python or PyTorch's modules have already, so no "
-            "weights can be called that", graph=graph.key, node=path,
-            help=f"call it `{path}_`" if path.isidentifier() else None)
+            "E0203",
+            f"`{path}` is a name that Python or PyTorch's modules have already, so no "
+            "weights can be called that",
+            graph=graph.key,
+            node=path,
+            help=f"call it `{path}_`" if path.isidentifier() else None,
+        )
     return path
 
 

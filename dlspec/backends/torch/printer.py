@@ -91,8 +91,9 @@ def _broken(expression: str, indent: int, used: int) -> list[str] | None:
         return ["(", f"{pad}    {inner[0]}", *inner[1:], f"{pad})"]
     lines = [opening]
     for element in elements:
-        lines += _element(_piece(expression, element.col_offset, element.end_col_offset),
-                          indent + 4)
+        lines += _element(
+            _piece(expression, element.col_offset, element.end_col_offset), indent + 4
+        )
     return [*lines, pad + expression[-1]]
 
 
@@ -125,8 +126,11 @@ def _parenthesised(expression: str, indent: int) -> list[str]:
     if group is not None:  # a sum in parentheses, such as a mean: these are the ones to break
         inner, tail = group.groups()
         whole = indent + 4 + len(inner) <= WIDTH
-        return ["(", *(f"{pad}    {part}" for part in ([inner] if whole else _operands(inner))),
-                f"{pad}){tail}"]
+        return [
+            "(",
+            *(f"{pad}    {part}" for part in ([inner] if whole else _operands(inner))),
+            f"{pad}){tail}",
+        ]
     whole = indent + 4 + len(expression) <= WIDTH
     parts = [expression] if whole else _operands(expression)
     if not whole and len(parts) == 1:

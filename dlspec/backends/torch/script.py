@@ -13,9 +13,22 @@ from dlspec.ir.datacheck import training_order
 from dlspec.ir.graph import Program
 from dlspec.ir.training import Requirement, TrainPlan
 
-_CONSTANTS = ("BATCH_SIZE", "EPOCHS", "STEPS", "LEARNING_RATE", "SEED", "Batch", "Any",
-              "NDArray", "Sequence", "ImageSteps", "Image", "UnidentifiedImageError",
-              "ThreadPoolExecutor", "Path")
+_CONSTANTS = (
+    "BATCH_SIZE",
+    "EPOCHS",
+    "STEPS",
+    "LEARNING_RATE",
+    "SEED",
+    "Batch",
+    "Any",
+    "NDArray",
+    "Sequence",
+    "ImageSteps",
+    "Image",
+    "UnidentifiedImageError",
+    "ThreadPoolExecutor",
+    "Path",
+)
 """Names of a program beside its classes."""
 
 
@@ -38,13 +51,29 @@ def emit(program: Program, model_key: str, plan: TrainPlan | None = None) -> str
         *_comment_before("Data", data_plan.documentation, [*_sources(data.borrowed), *data.pieces]),
         *_comment_before("Model", "", list(classes.values())),
         *_comment_before("Training", plan.documentation, [*_sources(loop.borrowed), *loop.pieces]),
-        _main(program, plan, model, data)]
+        _main(program, plan, model, data),
+    ]
     code = "\n\n\n".join(pieces)
     settings = "\n".join(_settings(plan))
     head = "\n".join(_docstring(program, plan, data))
     imports = _imports(f"{settings}\n{code}", (*data.borrowed, *loop.borrowed))
-    return "\n".join([head, "", *imports, "", settings, "", "", code, "", "",
-                      'if __name__ == "__main__":', "    main()", ""])
+    return "\n".join(
+        [
+            head,
+            "",
+            *imports,
+            "",
+            settings,
+            "",
+            "",
+            code,
+            "",
+            "",
+            'if __name__ == "__main__":',
+            "    main()",
+            "",
+        ]
+    )
 
 
 def companions(program: Program, plan: TrainPlan | None) -> dict[str, bytes]:
@@ -78,8 +107,7 @@ def _settings(plan: TrainPlan) -> list[str]:
         lines.append(f"STEPS = {literal(plan.steps)}")
     else:
         lines.append(f"EPOCHS = {literal(plan.epochs or 1)}")
-    return [*lines, f"LEARNING_RATE = {literal(plan.optimizer.lr)}",
-            f"SEED = {literal(plan.seed)}"]
+    return [*lines, f"LEARNING_RATE = {literal(plan.optimizer.lr)}", f"SEED = {literal(plan.seed)}"]
 
 
 def _imports(code: str, borrowed: tuple[Borrowed, ...]) -> list[str]:
@@ -94,11 +122,17 @@ def _main(program: Program, plan: TrainPlan, model: str, data: DataPart) -> str:
     lines = [
         "def main() -> None:",
         "    parser = argparse.ArgumentParser(description=__doc__)",
-        '    parser.add_argument("--gpu", action="store_true", help="train on a GPU")']
+        '    parser.add_argument("--gpu", action="store_true", help="train on a GPU")',
+    ]
     if data.rooted:
-        lines += ["    parser.add_argument(", '        "--data-root",', "        type=Path,",
-                  "        default=Path(__file__).parent,",
-                  '        help="the folder where the paths of the data start",', "    )"]
+        lines += [
+            "    parser.add_argument(",
+            '        "--data-root",',
+            "        type=Path,",
+            "        default=Path(__file__).parent,",
+            '        help="the folder where the paths of the data start",',
+            "    )",
+        ]
     lines += [
         "    arguments = parser.parse_args()",
         "    if arguments.gpu and not torch.cuda.is_available():",
@@ -115,10 +149,11 @@ def _main(program: Program, plan: TrainPlan, model: str, data: DataPart) -> str:
         f"    model = {model}().to(device)",
         "    train(model, splits)",
         "",
-        '    weights = {name: w.cpu().numpy() for name, w in model.state_dict().items()}',
+        "    weights = {name: w.cpu().numpy() for name, w in model.state_dict().items()}",
         '    place = Path(__file__).with_name(f"{Path(__file__).stem}_weights.npz")',
         "    np.savez(place, **weights)",
-        '    print(f"weights: {place}")']
+        '    print(f"weights: {place}")',
+    ]
     lines += _tested(plan, data)
     return "\n".join(lines)
 
@@ -138,5 +173,7 @@ def _tested(plan: TrainPlan, data: DataPart) -> list[str]:
 def _required(requirement: Requirement) -> list[str]:
     name, value = requirement.metric, literal(requirement.value)
     text = quoted(f"`require {name} {requirement.operator} {requirement.value:g}` does not hold")
-    return [f"if not figures[{quoted(name)}] {requirement.operator} {value}:",
-            *statement("sys.exit", f"({text})", 4)]
+    return [
+        f"if not figures[{quoted(name)}] {requirement.operator} {value}:",
+        *statement("sys.exit", f"({text})", 4),
+    ]

@@ -48,8 +48,12 @@ def layer_form(graph: Graph, node: LayerNode) -> TorchForm:
     """How PyTorch says a layer. Raises BackendProblem E0415 where it cannot."""
     form = node.layer.torch(graph.input_types(node), graph.output_types(node))
     if isinstance(form, Unsupported):
-        raise BackendProblem("E0415", f"`{node.layer.kind}` cannot be expressed in PyTorch "
-                             f"because {form.because}", graph=graph.key, node=node.path)
+        raise BackendProblem(
+            "E0415",
+            f"`{node.layer.kind}` cannot be expressed in PyTorch because {form.because}",
+            graph=graph.key,
+            node=node.path,
+        )
     return form
 
 
@@ -94,8 +98,11 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
             if step.expression == IDENTITY:
                 alias[step.outputs[0]] = inputs[0]
                 continue
-            if peel and step.outputs[0] in wanted and final_expression(
-                    program, graph, step.outputs[0]):
+            if (
+                peel
+                and step.outputs[0] in wanted
+                and final_expression(program, graph, step.outputs[0])
+            ):
                 before[step.outputs[0]] = inputs[0]
             steps.append(step)
         elif isinstance(node, CallNode):
@@ -143,22 +150,35 @@ def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...], peel: bo
     if form.functional is None and "{m}" in expression:
         expression = expression.replace("{m}", _module(graph, node, peel))
     same = len(inputs) == 1 and graph.input_types(node) == graph.output_types(node)
-    return Step(inputs, node.outputs, expression, node.outputs,
-                _is_named(node.path, snake_case(node.layer.kind), node.outputs),
-                same and form.functional is not None and expression.count("{0}") == 1)
+    return Step(
+        inputs,
+        node.outputs,
+        expression,
+        node.outputs,
+        _is_named(node.path, snake_case(node.layer.kind), node.outputs),
+        same and form.functional is not None and expression.count("{0}") == 1,
+    )
 
 
-def _call_step(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
-               peel: bool, method: str = "") -> Step:
+def _call_step(
+    program: Program,
+    graph: Graph,
+    node: CallNode,
+    inputs: tuple[str, ...],
+    peel: bool,
+    method: str = "",
+) -> Step:
     places = ", ".join(f"{{{number}}}" for number in range(len(inputs)))
     base = snake_case(program.graphs[node.graph].name)
     called = f"{_module(graph, node, peel)}{method}({places})"
-    return Step(inputs, node.outputs, called, node.outputs,
-                _is_named(node.path, base, node.outputs))
+    return Step(
+        inputs, node.outputs, called, node.outputs, _is_named(node.path, base, node.outputs)
+    )
 
 
-def _logits_steps(program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...],
-                  before: dict[str, str]) -> list[Step]:
+def _logits_steps(
+    program: Program, graph: Graph, node: CallNode, inputs: tuple[str, ...], before: dict[str, str]
+) -> list[Step]:
     """A block that ends in the activation: its `logits`, and the activation for other uses."""
     call = _call_step(program, graph, node, inputs, True, ".logits")
     raw: list[str] = []

@@ -91,8 +91,10 @@ class Variables:
         step = self._meets.get(value)
         if step is None or len(step.inputs) < 3:
             return False
-        return any(self._free.is_branch(self.names.get(other, ""))
-                   and self._roots.get(other) == source for other in step.inputs)
+        return any(
+            self._free.is_branch(self.names.get(other, "")) and self._roots.get(other) == source
+            for other in step.inputs
+        )
 
 
 class Registers:
@@ -114,8 +116,7 @@ class Registers:
     def branch(self, place: int) -> str:
         """The first branch that no value behind the step at `place` needs."""
         number = 1
-        while (self._until.get(f"branch{number}", -1) > place
-               or f"branch{number}" in self._taken):
+        while self._until.get(f"branch{number}", -1) > place or f"branch{number}" in self._taken:
             number += 1
         return f"branch{number}"
 
