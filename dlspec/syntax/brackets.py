@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dlspec.diagnostics.model import Label
 from dlspec.syntax.lexer import Token
-from dlspec.syntax.lines import Lines
+from dlspec.syntax.lines import CLOSERS, OPENERS, Lines, balanced_for_certain
 from dlspec.syntax.mistakes import Mistakes
 
 DEPTH_LIMIT = 64
-CLOSERS = {"(": ")", "[": "]", "{": "}"}
-OPENERS = {")": "(", "]": "[", "}": "{"}
 DECLARATIONS = frozenset({"use", "let", "block", "model", "data", "train"})
 CONTINUERS = frozenset({"->", "else"})
 _HEADERS = frozenset({"block", "model", "data", "train", "repeat", "for", "if", "step"})
@@ -39,24 +37,6 @@ def balance(tokens: list[Token], mistakes: Mistakes) -> list[Token]:
         elif kind == "$END" or matcher.begins_declaration(place):
             matcher.end_all(place)
     return matcher.mended()
-
-
-def _forced(tokens: list[Token]) -> list[Token]:
-    """Tokens that are balanced for certain: two repairs may have crossed each other."""
-    out: list[Token] = []
-    open_kinds: list[str] = []
-    for token in tokens:
-        kind = token.kind
-        if kind in CLOSERS:
-            open_kinds.append(kind)
-        elif kind in OPENERS or kind == "$END":
-            wanted = OPENERS.get(kind)
-            if wanted is not None and wanted not in open_kinds:
-                continue
-            while open_kinds and (last := open_kinds.pop()) != wanted:
-                out.append(Token(CLOSERS[last], "", token.start, token.start))
-        out.append(token)
-    return out
 
 
 class _Matcher:
@@ -85,7 +65,7 @@ class _Matcher:
             out.extend(self._inserted.get(place, ()))
             if place not in self.dropped:
                 out.append(token)
-        return _forced(out)
+        return balanced_for_certain(out)
 
     def open(self, place: int, token: Token) -> None:
         if len(self.stack) < DEPTH_LIMIT and not self.surplus:
@@ -116,13 +96,12 @@ class _Matcher:
             self._report_stray(place, token)
 
     def begins_declaration(self, place: int) -> bool:
-        """Whether a word that begins declarations stands where the one before should have ended."""
+        """Whether a word that begins declarations stands where the one before should end."""
         named = self.tokens[place + 1].kind not in ("=", "==", ":")
         if self.lines.is_inside(place) or not named:
             return False
-        return not self.stack or self.lines.indentation(place) <= self.lines.indentation(
-            self.stack[0]
-        )
+        indentation = self.lines.indentation
+        return not self.stack or indentation(place) <= indentation(self.stack[0])
 
     def end_line(self, place: int) -> None:
         """Take note of a header that ends without a brace."""

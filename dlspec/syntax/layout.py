@@ -6,8 +6,9 @@ begins with `->` or `else`. Braces inside ( ) bring line ends back.
 
 from __future__ import annotations
 
-from dlspec.syntax.brackets import CLOSERS, CONTINUERS, OPENERS, balance
+from dlspec.syntax.brackets import CONTINUERS, balance
 from dlspec.syntax.lexer import Token
+from dlspec.syntax.lines import CLOSERS, OPENERS
 from dlspec.syntax.mistakes import Mistakes
 
 

@@ -308,9 +308,8 @@ def _open_string(mistakes: Mistakes, tokens: list[Token], text: str, start: int)
 def _foreign(mistakes: Mistakes, tokens: list[Token], text: str, start: int) -> None:
     end = start + len(text)
     if text.isascii():
-        help = None
-        if text == "?":
-            help = "`?` stands before the lower-case name of a length: `?length`"
+        length = "`?` stands before the lower-case name of a length: `?length`"
+        help = length if text == "?" else None
         mistakes.error("E0101", start, end, f"`{shown(text)}` means nothing here", help=help)
         mistakes.silence(start)
         return

@@ -9,6 +9,8 @@ from dlspec.diagnostics.model import Label
 from dlspec.syntax.lexer import Token
 from dlspec.syntax.mistakes import Mistakes
 
+CLOSERS = {"(": ")", "[": "]", "{": "}"}
+OPENERS = {")": "(", "]": "[", "}": "{"}
 _BEGIN = re.compile(r"([ \t]*)([a-z]*)")
 
 
@@ -72,3 +74,21 @@ class Lines:
             title=title,
             safe=False,
         )
+
+
+def balanced_for_certain(tokens: list[Token]) -> list[Token]:
+    """Tokens that are balanced for certain: two repairs may have crossed each other."""
+    out: list[Token] = []
+    open_kinds: list[str] = []
+    for token in tokens:
+        kind = token.kind
+        if kind in CLOSERS:
+            open_kinds.append(kind)
+        elif kind in OPENERS or kind == "$END":
+            wanted = OPENERS.get(kind)
+            if wanted is not None and wanted not in open_kinds:
+                continue
+            while open_kinds and (last := open_kinds.pop()) != wanted:
+                out.append(Token(CLOSERS[last], "", token.start, token.start))
+        out.append(token)
+    return out
