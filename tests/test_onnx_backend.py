@@ -467,3 +467,20 @@ train Net on D {
     assert card.inputs[0].field == "image"
     assert [t.kind for t in card.preparation.transform] == ["Normalize"]
     assert model.graph.doc_string == "Reads digits."
+
+
+def test_what_auxiliaries_alone_need_is_not_asked_of_onnx() -> None:
+    """Adaptive pooling that does not divide is no ONNX, and nothing that inference computes."""
+    from dlspec.pipeline import compile_text
+
+    program = compile_text("""
+model M {
+  input image: float[3, 14, 14]
+  Conv(4, 3, padding=1)
+  auxiliary aux = it -> AdaptiveAvgPool(4) -> Flatten -> Dense(5)
+  GlobalAvgPool -> Dense(5)
+}""").checked()
+    model = build(program, "M")
+    assert [initializer.name for initializer in model.graph.initializer] == [
+        "conv1.weight", "conv1.bias", "dense2.weight", "dense2.bias"
+    ]  # fmt: skip

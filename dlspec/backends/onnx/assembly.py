@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, helper
 
+from dlspec.backends.onnx.live import live_nodes
 from dlspec.backends.onnx.names import Names
 from dlspec.backends.onnx.tensors import Array, constant_array, given_array, initial_array
 from dlspec.backends.onnx.values import batch_name, value_info
@@ -106,7 +107,7 @@ class Assembly:
         """
         for value, name in env.items():
             self._types.setdefault(name, graph.types[value])
-        for node in graph.nodes:
+        for node in live_nodes(graph):
             owner = weights + (node.shares or node.path)
             if isinstance(node, CallNode):
                 self._call(node, env, prefix, owner, wanted)
