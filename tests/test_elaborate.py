@@ -392,3 +392,36 @@ def test_a_run_keeps_what_its_spec_uses(tmp_path) -> None:
         (tmp_path / name).write_text(text)
     again = compile_file(tmp_path / "spec.dlnet")
     assert again.program == compile_file("specs/lenet_mnist.dlnet").program
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("x.shape[0] == x.shape[0]", []),
+        ("x.shape[0] == 0", []),
+        ("x.shape[0] + 1 == x.shape[0]", []),
+        ("x.shape == [x.shape[0], 8]", []),
+        ("x.shape == [2, 9]", []),
+        ("x.shape == [2]", []),
+        ("x.shape[0] == 2", ["E0410"]),
+        ("x.shape[0] != 2", ["E0410"]),
+        ("x.shape == [2, 8]", ["E0410"]),
+    ],
+)
+def test_an_equality_that_only_run_time_can_tell_is_not_guessed(
+    condition: str, found: list[str]
+) -> None:
+    text = f"model M {{\n  input x: float[?n, 8]\n  if {condition} {{ ReLU }} else {{ Tanh }}\n}}\n"
+    assert codes(compile_text(text)) == found
+
+
+def test_a_model_with_a_parameter_to_give_may_stand_above_its_user() -> None:
+    part = "model Part(width) {\n  input x: float[3]\n  Dense(width)\n}\n"
+    whole = "model Whole {\n  input x: float[3]\n  Part(4)\n}\n"
+    assert good(part + whole).models == good(whole + part).models == ("Whole",)
+    assert codes(compile_text(part)) == ["E0302"]
+
+
+def test_a_seed_below_0_is_refused_in_words_that_say_so() -> None:
+    compiled = compile_text("data D {\n  source = digits()\n  seed = -1\n}\n")
+    assert [(d.code, "from 0 to" in d.message) for d in compiled.diagnostics] == [("E0303", True)]

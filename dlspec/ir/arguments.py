@@ -35,6 +35,9 @@ PositiveInt: TypeAlias = Annotated[
 NonNegativeInt: TypeAlias = Annotated[
     int, Field(ge=0, lt=2**31), Expected("a whole number of at least 0")
 ]
+Seed: TypeAlias = Annotated[
+    int, Field(ge=0, lt=2**63), Expected("a whole number from 0 to below 2^63")
+]
 Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
 Axis: TypeAlias = Annotated[
     int,

@@ -13,6 +13,7 @@ from dlspec.ir.arguments import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Share,
 )
 from dlspec.ir.dims import Dim
@@ -225,7 +226,7 @@ class DataSettings(Frozen):
 
     validation: Fraction = Field(0.0, description="share for choosing hyperparameters")
     test: Fraction = Field(0.0, description="share for the final figure")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the split")
+    seed: Seed = Field(0, description="seed of the split")
 
 
 class DataPlan(DataSettings):

@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from dlspec.ir.arguments import Float, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from dlspec.ir.arguments import (
+    Float,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Share,
+)
 from dlspec.ir.forms import Call
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.option import Option
@@ -275,7 +283,7 @@ class TrainSettings(Frozen):
         "auto", description="bf16 where the device computes it natively, else float32"
     )
     gradient_clip: PositiveFloat | None = Field(None, description="greatest norm of the gradient")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order and augmentation")
+    seed: Seed = Field(0, description="seed of weights, order and augmentation")
 
 
 class TrainPlan(TrainSettings):

@@ -72,7 +72,28 @@ def _equal(left: Value, right: Value) -> bool:
         return False
     if isinstance(left, str) and isinstance(right, Word):
         return left == right.id
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        # Fixed sizes are compared first: one that differs decides, whatever the others become.
+        pairs = sorted(zip(left, right, strict=False), key=_at_run_time)
+        return len(left) == len(right) and all(_equal(a, b) for a, b in pairs)
+    if isinstance(left, int | SymbolicDim) and isinstance(right, int | SymbolicDim):
+        return _equal_sizes(left, right)
     return left == right
+
+
+def _at_run_time(pair: tuple[Value, Value]) -> bool:
+    return any(isinstance(value, SymbolicDim) for value in pair)
+
+
+def _equal_sizes(left: Dim, right: Dim) -> bool:
+    """Whether two sizes are equal, where every size that the symbols can have says the same."""
+    difference = left - right
+    if isinstance(difference, int):
+        return difference == 0
+    low, high = least(difference), least(-difference)
+    if (low is not None and low > 0) or (high is not None and high > 0):
+        return False
+    raise ValueProblem("E0410", f"whether {left} == {right} is known only at run time")
 
 
 _COMPARISONS: dict[str, Callable[[int | float, int | float], bool]] = {

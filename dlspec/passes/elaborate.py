@@ -74,18 +74,21 @@ def _models(found: Declarations, context: Context) -> list[str]:
         for name in train.models
         if isinstance(name, tree.Call) and isinstance(name.callee, tree.TypeName)
     }
-    keys: list[str] = []
-    for network in found.networks:
-        declaration = network.declaration
-        if not declaration.is_model:
+    written = [network for network in found.networks if network.declaration.is_model]
+    # Those that lack an argument come last, when it is known whether another model uses them.
+    keys: dict[str, str] = {}
+    for network in sorted(written, key=_lacks_argument):
+        name = network.declaration.name
+        if _lacks_argument(network) and (network.used or name.id in given):
             continue
-        needed = any(parameter.default is None for parameter in declaration.parameters)
-        if needed and (network.used or declaration.name.id in given):
-            continue
-        key = _standing(NetworkStage(network, (), declaration.name.span), context)
+        key = _standing(NetworkStage(network, (), name.span), context)
         if key is not None:
-            keys.append(key)
-    return keys
+            keys[name.id] = key
+    return [keys[network.name] for network in written if network.name in keys]
+
+
+def _lacks_argument(network: Network) -> bool:
+    return any(parameter.default is None for parameter in network.declaration.parameters)
 
 
 def _standing(stage: NetworkStage, context: Context) -> str | None:
