@@ -58,7 +58,7 @@ def test_train_then_evaluate() -> None:
 def test_a_promise_that_does_not_hold_is_exit_1() -> None:
     trained = call("train", spec("99.9%"), "--out", "run", "--quiet")
     assert trained.exit_code == 1
-    assert "`require accuracy > 0.999` does not hold" in trained.stderr
+    assert "`require accuracy > 99.9%` does not hold" in trained.stderr
     evaluated = call("evaluate", "run", "--format", "json")
     assert evaluated.exit_code == 1
     assert json.loads(evaluated.stdout)["requires"][0]["holds"] is False

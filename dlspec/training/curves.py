@@ -76,7 +76,7 @@ def _draw_panel(
     for side in ("top", "right", "left", "bottom"):
         panel.spines[side].set_visible(False)
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False, fontsize=8, labelcolor=_INK)
+        panel.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="center right")
 
 
 def _label_ends(panel: Any, name: str, ends: list[tuple[float, float, str]]) -> None:

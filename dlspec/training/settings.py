@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from dlspec.ir.training import Requirement
+from dlspec.training.reporting import SHARES
 
 
 class TrainOptions(NamedTuple):
@@ -46,7 +47,10 @@ class Held(NamedTuple):
     def __str__(self) -> str:
         r = self.requirement
         verdict = "holds" if self.holds else "does not hold"
-        return f"`require {r.metric} {r.operator} {r.value:g}` {verdict}: it is {self.figure:.6g}"
+        limit, figure = f"{r.value:g}", f"{self.figure:.6g}"
+        if r.metric in SHARES:
+            limit, figure = f"{100 * r.value:g}%", f"{100 * self.figure:.6g}%"
+        return f"`require {r.metric} {r.operator} {limit}` {verdict}: it is {figure}"
 
 
 class Evaluation(NamedTuple):
