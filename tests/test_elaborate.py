@@ -425,3 +425,46 @@ def test_a_model_with_a_parameter_to_give_may_stand_above_its_user() -> None:
 def test_a_seed_below_0_is_refused_in_words_that_say_so() -> None:
     compiled = compile_text("data D {\n  source = digits()\n  seed = -1\n}\n")
     assert [(d.code, "from 0 to" in d.message) for d in compiled.diagnostics] == [("E0303", True)]
+
+
+def doubled(first: str, line: str, last: str) -> str:
+    """Forty lines that each hold the one before twice, which is 2^40 things in all."""
+    return first + "".join(line.format(i=i, next=i + 1) for i in range(40)) + last
+
+
+HOSTILE = {
+    "lists": doubled("let a0 = [1]\n", "let a{next} = [a{i}, a{i}]\n", ""),
+    "zips": doubled("let a0 = [1]\n", "let a{next} = zip(a{i}, a{i})\n", ""),
+    "sums of lists": doubled("let a0 = [[1, 2]]\n", "let a{next} = a{i} + a{i}\n", ""),
+    "depth of lists": "let a0 = [1]\n" + "".join(f"let a{i + 1} = [a{i}]\n" for i in range(5_000)),
+    "tensors": doubled(
+        "block T {\n  a0 = (it, it)\n", "  a{next} = (a{i}, a{i})\n", "  a40 -> Concat\n}\n"
+    ),
+    "stages": doubled(
+        "", "block B{i}(s) {{ B{next}(s -> s) }}\n", "block B40(s) { s }\nblock T { B0(ReLU) }\n"
+    ),
+    "forks": doubled(
+        "",
+        "block B{i}(s) {{ B{next}(ReLU -> (s, s)) }}\n",
+        "block B40(s) { s }\nblock T { B0(ReLU) }\n",
+    ),
+    "blocks": "".join(f"block B{i} {{ B{i + 1} }}\n" for i in range(3_000))
+    + "block B3000 { ReLU }\nblock T { B0 }\n",
+    "braces": "".join(f"block B{i} {{ {'{ ' * 50}B{i + 1}{' }' * 50} }}\n" for i in range(50))
+    + "block B50 { ReLU }\nblock T { B0 }\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_grows_by_doubling_or_nesting_is_refused(name: str) -> None:
+    text = HOSTILE[name]
+    user = "T" if "block T" in text else "repeat a40 { ReLU }"
+    compiled = compile_text(text + f"model M {{\n  input x: float[3]\n  {user}\n}}\n")
+    expected = {
+        "depth of lists": "E0701",
+        "blocks": "E0701",
+        "braces": "E0701",
+        "stages": "E0704",
+        "forks": "E0704",
+    }
+    assert codes(compiled) == [expected.get(name, "E0307")]

@@ -98,10 +98,12 @@ def _call_function(
             )
             return UNKNOWN
         try:
-            return constants.call(callee.id, tuple(argument.value for argument in given))
+            value = constants.call(callee.id, tuple(argument.value for argument in given))
         except ValueProblem as problem:
             frame.report.error(problem.code, expression.span, problem.message, help=problem.help)
             return UNKNOWN
+        frame.context.check_list(value, expression.span)
+        return value
     if callee.id in operators.TENSOR_FUNCTIONS:
         frame.report.error("E0306", expression.span, f"`{callee.id}` takes a tensor")
         return UNKNOWN

@@ -16,6 +16,8 @@ from dlspec.syntax import tree
 
 MOST_LAYERS = 100_000
 MOST_STATEMENTS = 400_000
+MOST_ITEMS = 100_000
+DEEPEST = 64
 
 BodyExpression = tree.If | tree.Repeat | tree.For | tree.Body
 
@@ -65,10 +67,13 @@ class Context:
     used_places: set[Span] = field(default_factory=set[Span])
     """Where names stand that some use of their block reads."""
     statements: int = 0
+    place: Span | None = None
+    """The statement that ran last."""
 
     def count_statement(self, span: Span) -> None:
         """One more statement has run. Raises LimitReached beyond the bound."""
         self.statements += 1
+        self.place = span
         if self.statements > MOST_STATEMENTS:
             self.report.error(
                 "E0704", span, f"this spec unrolls to over {MOST_STATEMENTS:,} statements"
@@ -81,6 +86,30 @@ class Context:
             self.report.error(
                 "E0704", span, f"this network has over {MOST_LAYERS:,} layers after unrolling"
             )
+            raise LimitReached
+
+    def check_list(self, value: Value, span: Span) -> None:
+        """Raises LimitReached where a list is nested too deep, or too large with all in it.
+
+        Lines that double a list would soon make one that nothing could walk through.
+        """
+        level: list[tuple[Value, ...]] = [value] if isinstance(value, tuple) else []
+        items = depth = 0
+        while level:
+            depth += 1
+            items += sum(map(len, level))
+            if items > MOST_ITEMS:
+                self.report.error("E0307", span, f"a list of more than {MOST_ITEMS:,} items")
+                raise LimitReached
+            if depth > DEEPEST:
+                self.report.error("E0701", span, f"lists nested deeper than {DEEPEST} levels")
+                raise LimitReached
+            level = [item for inner in level for item in inner if isinstance(item, tuple)]
+
+    def check_nesting(self, span: Span) -> None:
+        """Raises LimitReached where blocks use each other in too long a chain."""
+        if len(self.active) > DEEPEST:
+            self.report.error("E0701", span, f"blocks nested deeper than {DEEPEST} levels")
             raise LimitReached
 
 

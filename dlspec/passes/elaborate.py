@@ -47,6 +47,10 @@ def elaborate(
         _unused(found, context)
     except LimitReached:
         pass
+    except RecursionError:
+        # Each block keeps to 64 levels; blocks in one another's braces can add up to more.
+        place = context.place or module.span
+        report.error("E0701", place, "blocks and braces nested too deep in one another")
     program = Program.model_construct(
         version=1,
         documentation=module.documentation,

@@ -82,10 +82,11 @@ def _type_name(expression: tree.TypeName, frame: Frame) -> Value:
 
 
 def _items(expression: tree.ListExpr | tree.TupleExpr, frame: Frame) -> Value:
-    if frame.arguments:
-        return tuple(evaluate(item, frame) for item in expression.items)
+    rule = evaluate if frame.arguments else evaluate_flow
     # One after the other, so that layers are numbered in the order of the page.
-    return tuple(evaluate_flow(item, frame) for item in expression.items)
+    values = tuple(rule(item, frame) for item in expression.items)
+    frame.context.check_list(values, expression.span)
+    return values
 
 
 # --- calls, attributes, indices ---------------------------------------------------

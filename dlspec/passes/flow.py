@@ -67,7 +67,9 @@ def _composition(
         if stage is None:
             return UNKNOWN
         stages.append((stage, part_name))
-    return Composition(tuple(stages), frame.scope, expression.span)
+    composed = Composition(tuple(stages), frame.scope, expression.span)
+    frame.context.check_layers(composed.size, expression.span)
+    return composed
 
 
 def _unnamed(expression: tree.Expr) -> tuple[tree.Expr, tree.Name | None]:
@@ -84,7 +86,9 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
     if isinstance(value, STAGES):
         return value
     if isinstance(value, tuple) and any(isinstance(item, STAGES) for item in value):
-        return Fork(value, expression.span)
+        fork = Fork(value, expression.span)
+        frame.context.check_layers(fork.size, expression.span)
+        return fork
     if not contains_unknown(value):
         help = "an arrow leads into a layer, a block or a model"
         if isinstance(value, Network):

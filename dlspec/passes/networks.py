@@ -44,6 +44,7 @@ def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Co
     key = (network, stage.arguments, inputs)
     if key not in context.instances:
         context.active.append(network)
+        context.check_nesting(stage.span)
         try:
             context.instances[key] = _build(stage, inputs, context)
         finally:

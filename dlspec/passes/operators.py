@@ -36,10 +36,12 @@ def binary(operator: str, left: Value, right: Value, span: Span, frame: Frame) -
     try:
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return _tensors(operator, left, right, span, frame)
-        return constants.binary(operator, left, right)
+        value = constants.binary(operator, left, right)
     except ValueProblem as problem:
         frame.report.error(problem.code, span, problem.message, help=problem.help)
         return UNKNOWN
+    frame.context.check_list(value, span)
+    return value
 
 
 def negate(value: Value, span: Span, frame: Frame) -> Value:

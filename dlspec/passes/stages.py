@@ -49,9 +49,11 @@ def apply(stage: Stage, value: Value, frame: Frame, name: str | None = None) -> 
     if isinstance(stage, BodyStage):
         return frame.context.run_body(stage.expression, frame.inside(stage.scope, value))
     if isinstance(stage, Fork):
-        return tuple(
+        values = tuple(
             apply(item, value, frame) if isinstance(item, STAGES) else item for item in stage.items
         )
+        frame.context.check_list(values, stage.span)
+        return values
     return _apply_composition(stage, value, frame)
 
 

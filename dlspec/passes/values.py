@@ -166,22 +166,24 @@ class BodyStage:
 class Fork:
     """A tuple with stages in it that waits for what flows into every one of them."""
 
-    __slots__ = ("items", "span")
+    __slots__ = ("items", "size", "span")
 
     def __init__(self, items: tuple[Value, ...], span: Span) -> None:
         self.items = items
+        self.size = sum(stage_size(item) for item in items)
         self.span = span
 
 
 class Composition:
     """`B -> C` without a value in front: stages in order, each with its `as` name if any."""
 
-    __slots__ = ("scope", "span", "stages")
+    __slots__ = ("scope", "size", "span", "stages")
 
     def __init__(
         self, stages: tuple[tuple[Stage, tree.Name | None], ...], scope: Scope, span: Span
     ) -> None:
         self.stages = stages
+        self.size = sum(stage_size(stage) for stage, _ in stages)
         self.scope = scope
         self.span = span
 
@@ -209,6 +211,11 @@ Plain: TypeAlias = "int | float | bool | str | SymbolicDim | tuple[Value, ...] |
 Value: TypeAlias = "Plain | Tensor | Word | Stage | Network | Function | Unknown"
 
 STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
+
+
+def stage_size(value: Value) -> int:
+    """How many stages stand in a value, those of its parts counted."""
+    return value.size if isinstance(value, Composition | Fork) else 1
 
 
 def is_flow(value: Value) -> bool:
