@@ -17,29 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-RESNET = """
-block Bottleneck(width, stride=1) {
-  skip = it -> if stride > 1 or it.channels != 4 * width {
-    Conv(4 * width, 1, stride=stride, bias=false) -> BatchNorm
-  }
-  Conv(width, 1, bias=false) -> BatchNorm -> ReLU
-  Conv(width, 3, stride=stride, padding=1, bias=false) -> BatchNorm -> ReLU
-  Conv(4 * width, 1, bias=false) -> BatchNorm
-  it + skip -> ReLU
-}
-
-model ResNet(depths=[3, 4, 6, 3], classes=1000) {
-  input image: float[3, 224, 224]
-  Conv(64, 7, stride=2, padding=3, bias=false) -> BatchNorm -> ReLU
-  MaxPool(3, stride=2, padding=1)
-  for (i, n) in enumerate(depths) {
-    Bottleneck(64 * 2**i, stride=if i == 0 { 1 } else { 2 })
-    repeat n - 1 { Bottleneck(64 * 2**i) }
-  }
-  GlobalAvgPool -> Dense(classes)
-}
-"""
-
+RESNET = Path(__file__).parent.parent / "specs" / "resnet.dlnet"
 WAYS = ("direct", "direct and checked", "torch.onnx.export")
 
 
@@ -49,9 +27,9 @@ def direct(path: str, check: bool) -> float:
 
     from dlspec.backends.onnx import build_file
     from dlspec.ir.walk import buffer_shapes, weight_shapes
-    from dlspec.pipeline import compile_text
+    from dlspec.pipeline import compile_file
 
-    program = compile_text(RESNET).checked()
+    program = compile_file(RESNET).checked()
     graph = program.model("ResNet")
     shapes = weight_shapes(program, graph) | buffer_shapes(program, graph)
     weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
@@ -67,9 +45,9 @@ def traced(path: str) -> float:
     import torch.onnx
 
     from dlspec.backends.torch import emit_module, load_module
-    from dlspec.pipeline import compile_text
+    from dlspec.pipeline import compile_file
 
-    program = compile_text(RESNET).checked()
+    program = compile_file(RESNET).checked()
     module = load_module(emit_module(program, program.models[0]))().eval()
     image = torch.zeros(1, 3, 224, 224)
     start = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dlspec.ir.graph import Graph, LayerNode, Program
@@ -9,32 +11,7 @@ from dlspec.ir.walk import buffer_shapes, walk, weight_shapes
 from dlspec.passes.measure import totals
 from dlspec.pipeline import Compiled, compile_file, compile_text
 
-BOTTLENECK = """
-block Bottleneck(width, stride=1) {
-  skip = it -> if stride > 1 or it.channels != 4 * width {
-    Conv(4 * width, 1, stride=stride, bias=false) -> BatchNorm
-  }
-  Conv(width, 1, bias=false) -> BatchNorm -> ReLU
-  Conv(width, 3, stride=stride, padding=1, bias=false) -> BatchNorm -> ReLU
-  Conv(4 * width, 1, bias=false) -> BatchNorm
-  it + skip -> ReLU
-}
-"""
-RESNET = (
-    BOTTLENECK
-    + """
-model ResNet(depths=[3, 4, 6, 3], classes=1000) {
-  input image: float[3, 224, 224]
-  Conv(64, 7, stride=2, padding=3, bias=false) -> BatchNorm -> ReLU
-  MaxPool(3, stride=2, padding=1)
-  for (i, n) in enumerate(depths) {
-    Bottleneck(64 * 2**i, stride=if i == 0 { 1 } else { 2 })
-    repeat n - 1 { Bottleneck(64 * 2**i) }
-  }
-  GlobalAvgPool -> Dense(classes)
-}
-"""
-)
+RESNET = (Path(__file__).parent.parent / "specs" / "resnet.dlnet").read_text(encoding="utf-8")
 
 
 def good(text: str, **overrides: str) -> Program:

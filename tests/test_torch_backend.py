@@ -106,28 +106,7 @@ class LeNet(nn.Module):
     )
 
 
-RESNET = """
-# Two convolutions and the way around them.
-block Bottleneck(width, stride=1) {
-  skip = it -> if stride > 1 or it.channels != 4 * width {
-    Conv(4 * width, 1, stride=stride, bias=false) -> BatchNorm
-  }
-  Conv(width, 1, bias=false) -> BatchNorm -> ReLU
-  Conv(width, 3, stride=stride, padding=1, bias=false) -> BatchNorm -> ReLU
-  Conv(4 * width, 1, bias=false) -> BatchNorm
-  it + skip -> ReLU
-}
-model ResNet(depths=[3, 4, 6, 3], classes=1000) {
-  input image: float[3, 224, 224]
-  Conv(64, 7, stride=2, padding=3, bias=false) -> BatchNorm -> ReLU
-  MaxPool(3, stride=2, padding=1)
-  for (i, n) in enumerate(depths) {
-    Bottleneck(64 * 2**i, stride=if i == 0 { 1 } else { 2 })
-    repeat n - 1 { Bottleneck(64 * 2**i) }
-  }
-  GlobalAvgPool -> Dense(classes)
-}
-"""
+RESNET = (Path(__file__).parent.parent / "specs" / "resnet.dlnet").read_text(encoding="utf-8")
 
 
 def test_blocks_that_differ_in_numbers_are_one_class() -> None:
@@ -138,7 +117,7 @@ def test_blocks_that_differ_in_numbers_are_one_class() -> None:
     assert "self.bottleneck1 = Bottleneck(in_channels=64, width=64, stride=1)" in text
     assert "self.bottleneck16 = Bottleneck2(width=512)" in text
     assert "nn.Conv2d(width, 4 * width, 1, bias=False)" in text
-    assert text.count("Two convolutions and the way around them.") == 2
+    assert text.count("A narrow, a 3×3 and a wide convolution, and the way around them.") == 2
     model = load_module(text)()
     assert sum(p.numel() for p in model.parameters()) == 25_557_032
     with torch.no_grad():
