@@ -220,6 +220,7 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     """A program from its JSON form. Overrides need the text of a spec."""
     from pydantic import ValidationError
 
+    from dlspec.ir.soundness import fault
     from dlspec.layers import all_layers
 
     source = Source(str(file), "")
@@ -236,14 +237,13 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
         program = Program.model_validate_json(
             data, context={"layers": {layer.kind: layer for layer in all_layers()}}
         )
+        wrong = fault(program)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        report.error(
-            "E0001",
-            Span(source, 0, 0),
-            "this is not a dlspec program in JSON form: "
-            f"{place + ': ' if place else ''}{first['msg']}",
-        )
-        return Compiled(None, report.ordered(), source, {})
+        program, wrong = None, f"{place + ': ' if place else ''}{first['msg']}"
+    if wrong is not None:
+        message = f"this is not a dlspec program in JSON form: {wrong}"
+        report.error("E0001", Span(source, 0, 0), message)
+        program = None
     return Compiled(program, report.ordered(), source, {})

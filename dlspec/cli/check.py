@@ -57,8 +57,8 @@ def spec_files(paths: Iterable[str]) -> list[str]:
     files: dict[str, None] = {}
     for given in paths:
         path = Path(given)
-        if given != "-" and not path.exists():
-            raise EnvironmentFault(f"{given}: no such file or folder")
+        if not given or (given != "-" and not path.exists()):
+            raise EnvironmentFault(f"{given or '(empty name)'}: no such file or folder")
         if given != "-" and path.is_dir():
             below = [str(file) for file in sorted(path.rglob("*.dlnet")) if _visible(file, path)]
             if not below:

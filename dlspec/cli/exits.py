@@ -43,8 +43,7 @@ def _run(command: click.Command) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
+        return _show(problem)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -54,6 +53,15 @@ def _run(command: click.Command) -> int:
             raise
         return _explain(problem)
     return code if isinstance(code, int) else GOOD
+
+
+def _show(problem: click.ClickException) -> int:
+    """What click says of a fault, with what steers a terminal taken out of the user's own words."""
+    from dlspec.diagnostics.render.cells import printable
+
+    problem.message = printable(_cut(problem.message, 2000))
+    problem.show()
+    return problem.exit_code
 
 
 def _explain(problem: Exception) -> int:
@@ -96,8 +104,11 @@ def missing_package(problem: ModuleNotFoundError) -> str:
 
 
 def _one_line(problem: BaseException) -> str:
-    text = " ".join(str(problem).split())
-    return text if len(text) <= 200 else text[:199] + "…"
+    return _cut(" ".join(str(problem).split()), 200)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _say(text: str, code: int) -> int:

@@ -85,6 +85,8 @@ def _refuse_unreadable(path: str) -> None:
         return
     from pathlib import Path
 
+    if not path or "\0" in path:
+        raise EnvironmentFault(f"{path or '(empty name)'}: no such file")
     if Path(path).exists() and not Path(path).is_file():
         raise EnvironmentFault(f"{path}: not a regular file; `-` reads standard input")
 

@@ -16,6 +16,9 @@ from dlspec.passes.scope import did_you_mean
 from dlspec.source import Source, Span
 from dlspec.syntax import parse, tree
 
+_LONGEST_KEY = 200
+"""Of a key that names nothing, as messages show it."""
+
 
 def override(module: tree.Module, overrides: Mapping[str, str], report: Report) -> tree.Module:
     """The module with every override applied. Reports E0309 for one that names nothing."""
@@ -25,12 +28,13 @@ def override(module: tree.Module, overrides: Mapping[str, str], report: Report) 
             continue
         declarations, applied = _apply(module.declarations, key.split("."), value)
         if not applied:
-            source = Source(f"--set {key}", f"{key}={text}")
+            name = key if len(key) <= _LONGEST_KEY else key[: _LONGEST_KEY - 1] + "…"
+            source = Source(f"--set {name}", f"{name}={text}")
             report.error(
                 "E0309",
-                Span(source, 0, len(key)),
-                f"the spec has nothing called `{key}` to set",
-                help=did_you_mean(key, _keys(module)),
+                Span(source, 0, len(name)),
+                f"the spec has nothing called `{name}` to set",
+                help=did_you_mean(name, _keys(module)),
             )
         module = module._replace(declarations=declarations)
     return module

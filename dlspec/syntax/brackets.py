@@ -255,9 +255,13 @@ class _Matcher:
 
     def _report_unclosed(self, unclosed: list[int], place: int) -> None:
         closed: list[tuple[int, int]] = []
+        ends: dict[object, int] = {}  # of a line: looked for once, however many open on it
         for opener in unclosed:
             closer = CLOSERS[self.tokens[opener].kind]
-            end = self._end_of(opener, place) if closer != "}" else place
+            line = self.lines.begin(opener)
+            if closer != "}" and ends.get(line, 0) <= opener:
+                ends[line] = self._end_of(opener, place)
+            end = ends[line] if closer != "}" else place
             for inner, inner_end in reversed(closed):
                 if inner < end < inner_end:
                     end = inner_end  # brackets do not cross

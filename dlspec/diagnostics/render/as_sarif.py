@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,9 @@ def _place(span: Span) -> dict[str, Any]:
 
 def _artifact(span: Span) -> dict[str, str]:
     path = Path(span.source.name)
-    return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix())}
+    if path.is_absolute():
+        return {"uri": path.as_uri()}
+    return {"uri": quote(os.fsencode(path.as_posix()))}  # a name need not be UTF-8
 
 
 def _region(span: Span) -> dict[str, int]:

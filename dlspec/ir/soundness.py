@@ -1,0 +1,163 @@
+"""Whether a program that was not made from the text of a spec holds together.
+
+The JSON form is read from run folders and from strangers. Every name in it may become code and
+every reference is followed, so both are held to what elaboration makes, before anyone uses them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from dlspec.ir.dims import Dim, Quotient, SymbolicDim, substitute, symbols
+from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
+from dlspec.ir.layer import ShapeProblem
+from dlspec.ir.training import TrainPlan
+from dlspec.ir.types import TensorType
+
+MOST_LAYERS = 100_000
+MOST_CALLS_DEEP = 64
+LARGEST_SIZE = 2**31
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_INITIAL = re.compile(r"zeros|ones|(normal|uniform)\([-+]?[0-9.]+(e[-+]?[0-9]+)?\)")
+
+
+def fault(program: Program) -> str | None:
+    """The first thing that no spec could have made, as a sentence; None where all is sound."""
+    return next(_faults(program), None)
+
+
+def _faults(program: Program) -> Iterator[str]:
+    known: dict[str, Graph] = {}
+    costs: dict[str, tuple[int, int]] = {}
+    for key, graph in program.graphs.items():
+        if key != graph.key:
+            yield f"a graph is called `{key}` and `{graph.key}`"
+        yield from (f"graph `{key}`: {text}" for text in _graph_faults(graph, known))
+        layers, depth = costs[key] = _cost(graph, costs)
+        if layers > MOST_LAYERS:
+            yield f"graph `{key}` has more than {MOST_LAYERS:,} layers"
+        if depth > MOST_CALLS_DEEP:
+            yield f"graph `{key}` calls others more than {MOST_CALLS_DEEP} deep"
+        known[key] = graph
+    for key in program.models:
+        if key not in known or not known[key].is_model:
+            yield f"there is no model `{key}`"
+    for name, data in program.data.items():
+        if name != data.name or not _NAME.fullmatch(name):
+            yield f"`{name}` cannot be the name of data called `{data.name}`"
+    for plan in program.trains:
+        yield from (f"a `train` of `{plan.model}`: {text}" for text in _train(program, plan))
+
+
+def _cost(graph: Graph, costs: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """How many layers a graph has with its calls unfolded, and how deep they go."""
+    inner = [costs.get(n.graph, (0, 0)) for n in graph.nodes if isinstance(n, CallNode)]
+    layers = len(graph.nodes) - len(inner) + sum(layers for layers, _ in inner)
+    return layers, 1 + max((depth for _, depth in inner), default=0)
+
+
+def _graph_faults(graph: Graph, known: dict[str, Graph]) -> Iterator[str]:
+    ports = (*graph.inputs, *graph.outputs, *graph.auxiliaries)
+    names = [graph.key, graph.name, *graph.arguments, *graph.types]
+    yield from _bad_names([*names, *(port.name for port in ports)])
+    yield from (text for type_ in graph.types.values() for text in _type_faults(type_))
+    values = {port.value for port in graph.inputs}
+    yield from _missing(graph.types, values)
+    nodes: dict[str, Node] = {}
+    for node in graph.nodes:
+        yield from _bad_names([node.path])
+        yield from _missing(values, node.inputs)
+        yield from (f"the value `{name}` is made twice" for name in node.outputs if name in values)
+        yield from _missing(graph.types, node.outputs)
+        if node.path in nodes:
+            yield f"two nodes are called `{node.path}`"
+        if node.shares is not None and not _alike(node, nodes.get(node.shares)):
+            yield f"`{node.path}` cannot use the weights of `{node.shares}`"
+        if not _types_hold(graph, node, known):
+            yield f"the types around `{node.path}` are not what it makes of its inputs"
+        values.update(node.outputs)
+        nodes[node.path] = node
+    yield from _missing(values, (port.value for port in ports))
+    if graph.is_model and not (graph.inputs and graph.outputs):
+        yield "a model needs an input and an output"
+
+
+def _bad_names(names: Iterable[str]) -> Iterator[str]:
+    return (f"`{name[:80]}` is not a name" for name in names if not _NAME.fullmatch(name))
+
+
+def _missing(values: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    known = frozenset(values)
+    return (f"there is no value `{name[:80]}` yet" for name in names if name not in known)
+
+
+def _type_faults(type_: TensorType) -> Iterator[str]:
+    for dim in type_.shape:
+        if isinstance(dim, int):
+            if not 1 <= dim <= LARGEST_SIZE:
+                yield f"{dim} is not a size"
+        elif not _canonical(dim):
+            yield "a size known only at run time is not in its one form"
+
+
+def _canonical(dim: Dim) -> bool:
+    """Whether a size is as arithmetic makes it, from symbols that are names."""
+    if isinstance(dim, int):
+        return True
+    quotients = [f for term in dim.terms for f in term.factors if isinstance(f, Quotient)]
+    fine = all(f.divisor > 0 and isinstance(f.numerator, SymbolicDim) for f in quotients)
+    return (
+        fine
+        and all(_canonical(one.numerator) for one in quotients)
+        and all(_NAME.fullmatch(name) for name in symbols(dim))
+        and substitute(dim, {}) == dim
+    )
+
+
+def _alike(node: Node, other: Node | None) -> bool:
+    """Whether two nodes have weights of the same kind."""
+    if isinstance(node, CallNode) and isinstance(other, CallNode):
+        return node.graph == other.graph
+    if isinstance(node, LayerNode) and isinstance(other, LayerNode):
+        return node.layer == other.layer
+    return False
+
+
+def _types_hold(graph: Graph, node: Node, known: dict[str, Graph]) -> bool:
+    inputs, outputs = graph.input_types(node), graph.output_types(node)
+    if isinstance(node, ParameterNode):
+        return not inputs and len(outputs) == 1 and bool(_INITIAL.fullmatch(node.initial))
+    if isinstance(node, CallNode):
+        called = known.get(node.graph)
+        return (
+            called is not None
+            and inputs == tuple(called.types[port.value] for port in called.inputs)
+            and outputs == tuple(called.types[port.value] for port in called.outputs)
+        )
+    least, most = node.layer.inputs
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        return False
+    try:
+        return node.layer.infer(inputs) == outputs
+    except ShapeProblem:
+        return False
+
+
+def _train(program: Program, plan: TrainPlan) -> Iterator[str]:
+    graph = program.graphs.get(plan.model)
+    if graph is None or not graph.is_model:
+        yield "there is no such model"
+        return
+    if plan.data not in program.data:
+        yield f"there is no data `{plan.data[:80]}`"
+    yield from _bad_names([plan.target, *plan.feeds.values()])
+    if plan.output not in {port.name for port in graph.outputs}:
+        yield f"the model has no output `{plan.output[:80]}`"
+    if set(plan.feeds) != {port.name for port in graph.inputs}:
+        yield "`feeds` does not name the model's inputs"
+    measured = {"loss", *(metric.kind for metric in plan.metrics)}
+    for required in plan.requires:
+        if required.metric not in measured:
+            yield f"it does not measure `{required.metric[:80]}`"
