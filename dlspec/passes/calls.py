@@ -146,9 +146,29 @@ def _call_type(
         _unknown_type(callee, frame)
         return UNKNOWN
     arguments = expression.arguments
+    if layer is not None and any(_is_planned(argument) for argument in arguments):
+        # Its value, `he_normal`, has no meaning yet either, so it is not looked into.
+        rest = [a for a in arguments if not _is_planned(a)]
+        _evaluated(rest, frame, evaluate, words)
+        _planned_argument(arguments, frame)
+        return UNKNOWN
     activation, rest = _activation_call(arguments, layer, frame, evaluate)
     given = _evaluated(rest, frame, evaluate, words)
     return named_stage(callee, given, expression.span, frame, activation)
+
+
+def _is_planned(argument: tree.Argument) -> bool:
+    return argument.name is not None and argument.name.id == "init"
+
+
+def _planned_argument(arguments: Sequence[tree.Argument], frame: Frame) -> None:
+    span = next(argument.span for argument in arguments if _is_planned(argument))
+    frame.report.error(
+        "E0210",
+        span,
+        "this version of dlspec cannot choose how weights start; they start as PyTorch's "
+        "layers start theirs",
+    )
 
 
 def named_stage(
@@ -190,14 +210,6 @@ def _layer_stage(
             if isinstance(word, Unknown):
                 return UNKNOWN
             activation = word
-        elif argument.name == "init":
-            frame.report.error(
-                "E0210",
-                argument.span,
-                "this version of dlspec cannot choose how "
-                "weights start; they start as PyTorch's layers start theirs",
-            )
-            return UNKNOWN
         else:
             own.append(argument)
     layer = construct(cls, callee.id, callee.span, own, frame.report)
