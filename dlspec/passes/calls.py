@@ -15,6 +15,7 @@ from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
 from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.search import check_search
+from dlspec.passes.spellings import foreign_help
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
@@ -322,22 +323,6 @@ def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
 
 def _capitalised(scope: Scope) -> list[str]:
     return [name for name in scope.visible() if name[:1].isupper()]
-
-
-def foreign_help(name: str) -> str | None:
-    """The help line where `name` is another framework's word, or a layer in lower case."""
-    suffixed = name[-1:] in ("d", "D") and name[-2:-1] in ("1", "2", "3")
-    base = name[:-2] if suffixed else name
-    for cls in all_layers():
-        if cls.operator:
-            continue
-        if suffixed and base == cls.kind and int(name[-2]) in cls.ranks:
-            return f"dlspec calls it `{base}{name[-2]}D`, or `{base}` for any number of axes"
-        if name in cls.aliases or base in cls.aliases:
-            return f"dlspec calls it `{cls.kind}`: `{cls.example}`"
-        if name.islower() and name == cls.kind.lower():
-            return f"layers are capitalised: `{cls.kind}`"
-    return None
 
 
 @cache

@@ -7,11 +7,12 @@ from typing import Any
 
 from dlspec.ir.dims import symbol
 from dlspec.passes import constants, operators
-from dlspec.passes.calls import call, foreign_help, named_stage, option_vocabulary
+from dlspec.passes.calls import call, named_stage, option_vocabulary
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.flow import pipeline
 from dlspec.passes.scope import did_you_mean
+from dlspec.passes.spellings import foreign_help
 from dlspec.passes.stages import apply, bind, feed
 from dlspec.passes.values import (
     STAGES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlspec.layers import all_layers
+
 ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
     "out_channels": ("filters",),
     "out_features": ("units",),
@@ -52,3 +54,19 @@ ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
     "path": ("root",),
 }
 """Foreign argument name to the dlspec names it may stand for, the likeliest first."""
+
+
+def foreign_help(name: str) -> str | None:
+    """The help line where `name` is another framework's word, or a layer in lower case."""
+    suffixed = name[-1:] in ("d", "D") and name[-2:-1] in ("1", "2", "3")
+    base = name[:-2] if suffixed else name
+    for cls in all_layers():
+        if cls.operator:
+            continue
+        if suffixed and base == cls.kind and int(name[-2]) in cls.ranks:
+            return f"dlspec calls it `{base}{name[-2]}D`, or `{base}` for any number of axes"
+        if name in cls.aliases or base in cls.aliases:
+            return f"dlspec calls it `{cls.kind}`: `{cls.example}`"
+        if name.islower() and name == cls.kind.lower():
+            return f"layers are capitalised: `{cls.kind}`"
+    return None
