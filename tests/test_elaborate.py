@@ -271,6 +271,10 @@ train M(units=10) on D {
     assert program.graphs[plan.model].arguments == {"units": 10}
     assert plan.optimizer.lr == 0.1
     assert good(text, **{"train.optimizer.lr": "0.5"}).trains[0].optimizer.lr == 0.5
+    for key in ("units", "M.units"):
+        compiled = compile_text(text, overrides={key: "12"})
+        assert compiled.checked().graphs["M"].arguments == {"units": 12}
+        assert compile_text(compiled.resolved()).program == compiled.program
 
 
 def test_search_ranges_are_checked_and_otherwise_ignored() -> None:

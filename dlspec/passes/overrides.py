@@ -75,6 +75,8 @@ def _changed(
     if isinstance(declaration, tree.NetworkDeclaration) and declaration.is_model:
         rest = key[1:] if key[0] == declaration.name.id else key
         return _with_default(declaration, rest[0], value) if len(rest) == 1 else None
+    if isinstance(declaration, tree.TrainDeclaration) and "train" not in key[:-1]:
+        return _with_model_argument(declaration, key, value)
     heads = _heads(declaration)
     if (
         key[0] in heads
@@ -102,6 +104,26 @@ def _with_default(
         for parameter in declaration.parameters
     )
     return declaration._replace(parameters=parameters)
+
+
+def _with_model_argument(
+    declaration: tree.TrainDeclaration, key: list[str], value: tree.Expr
+) -> tree.TrainDeclaration | None:
+    """The `train` whose model is given another argument: `train Net(depth=18) on …`."""
+    models = list(declaration.models)
+    changed = False
+    for number, model in enumerate(models):
+        if not isinstance(model, tree.Call) or key[:-1] not in ([], [model.callee.span.text]):
+            continue
+        arguments = tuple(
+            argument._replace(value=value, search=None)
+            if argument.name is not None and argument.name.id == key[-1]
+            else argument
+            for argument in model.arguments
+        )
+        changed = changed or arguments != model.arguments
+        models[number] = model._replace(arguments=arguments)
+    return declaration._replace(models=tuple(models)) if changed else None
 
 
 def _with_setting(

@@ -35,7 +35,9 @@ def resolved(
         if isinstance(before, tree.DataDeclaration):
             body = _data(program.data[before.name.id])
             edits.append(Edit(before.body.span.start, before.body.span.end, body))
-        elif isinstance(before, tree.TrainDeclaration):
+        elif isinstance(before, tree.TrainDeclaration) and isinstance(after, tree.TrainDeclaration):
+            for old, new in zip(before.models, after.models, strict=True):
+                edits += _model(old, new)
             edits.append(Edit(before.body.span.start, before.body.span.end, _train(next(trains))))
         elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
             edits += _value(before.value, after.value)
@@ -56,6 +58,15 @@ def _applied(text: str, edits: list[Edit]) -> str:
 def _value(old: tree.Expr, new: tree.Expr) -> Iterator[Edit]:
     if new is not old:
         yield Edit(old.span.start, old.span.end, new.span.text)
+
+
+def _model(old: tree.TypeName | tree.Call, new: tree.TypeName | tree.Call) -> Iterator[Edit]:
+    if isinstance(old, tree.Call) and isinstance(new, tree.Call):
+        for before, after in zip(old.arguments, new.arguments, strict=True):
+            # A search range goes with the value it was for.
+            if after.value is not before.value:
+                end = before.search.span.end if before.search else before.value.span.end
+                yield Edit(before.value.span.start, end, after.value.span.text)
 
 
 def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
