@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dlspec.diagnostics import Label
-from dlspec.ir.graph import Graph, LayerNode, Program
+from dlspec.ir.graph import Graph, LayerNode, Node, Program
 from dlspec.passes.context import Context
 
 
@@ -25,25 +27,41 @@ def _warn(graph: Graph, context: Context) -> None:
         maker = makers.get(node.inputs[0])
         before = maker if isinstance(maker, LayerNode) else None
         alone = uses[node.inputs[0]] == 1
-        _pair(graph, before, node, alone, context)
+        if node.layer.on_last_axis and _is_image(node.inputs[0], graph, makers):
+            _not_flattened(graph, node, context)
+        if before is not None:
+            _pair(graph, before, node, alone, context)
 
 
-def _pair(
-    graph: Graph, before: LayerNode | None, node: LayerNode, alone: bool, context: Context
-) -> None:
+def _is_image(value: str, graph: Graph, makers: Mapping[str, Node]) -> bool:
+    """Whether a value of three axes comes from a model's input or from a layer over space,
+    straight or past layers that keep its shape."""
+    if graph.types[value].rank != 3:
+        return False
+    while (maker := makers.get(value)) is not None:
+        if not isinstance(maker, LayerNode) or len(maker.inputs) != 1:
+            return False
+        if maker.layer.ranks:
+            return True
+        if graph.types[maker.inputs[0]] != graph.types[value]:
+            return False
+        value = maker.inputs[0]
+    return graph.is_model
+
+
+def _not_flattened(graph: Graph, node: LayerNode, context: Context) -> None:
+    fed = graph.types[node.inputs[0]]
+    context.report.warning(
+        "W0401",
+        context.spans[(graph.key, node.path)],
+        f"`{node.layer.kind}` works on the last axis of {fed.shape_text()}, the width of an image",
+        help="put `Flatten` in front of it",
+    )
+
+
+def _pair(graph: Graph, before: LayerNode, node: LayerNode, alone: bool, context: Context) -> None:
     """Warnings about a layer and the one in front of it."""
     span = context.spans[(graph.key, node.path)]
-    fed = graph.types[node.inputs[0]]
-    if node.layer.on_last_axis and fed.rank == 3 and (before is None or before.layer.ranks):
-        context.report.warning(
-            "W0401",
-            span,
-            f"`{node.layer.kind}` works on the last axis of {fed.shape_text()}, "
-            "the width of an image",
-            help="put `Flatten` in front of it",
-        )
-    if before is None:
-        return
     place = context.spans[(graph.key, before.path)]
     if node.layer.cancels_bias and before.layer.has_bias and alone:
         context.report.warning(
