@@ -178,8 +178,10 @@ class _Opener:
         if "\0" in written or Path(written).is_absolute():
             problem = "is absolute"
         else:
-            path = (source.path.parent / written).resolve()
-            if not path.is_relative_to(self.root.resolve()):
+            path = _real(source.path.parent / written)
+            if path is None:
+                problem = "is a link to itself"
+            elif not path.is_relative_to(self.root.resolve()):
                 problem = "leaves the folder of the spec"
             elif not path.is_file():
                 problem = "does not exist"
@@ -191,6 +193,14 @@ class _Opener:
             f"the path `{written}` {problem}",
             help="a spec uses files at or below its own folder",
         )
+        return None
+
+
+def _real(path: Path) -> Path | None:
+    """The path with its links followed; None where they go round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # Python to 3.12 raises the one, later ones the other
         return None
 
 

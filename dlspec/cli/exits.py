@@ -59,8 +59,12 @@ def _show(problem: click.ClickException) -> int:
     """What click says of a fault, with what steers a terminal taken out of the user's own words."""
     from dlspec.diagnostics.render.cells import printable
 
-    problem.message = printable(_cut(problem.message, 2000))
-    problem.show()
+    text = printable(_cut(problem.format_message(), 2000))
+    if isinstance(problem, click.UsageError):
+        problem = click.UsageError(text, problem.ctx)
+        problem.show()
+    else:
+        message(f"Error: {text}")
     return problem.exit_code
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from dlspec.ir.dims import Dim, Quotient, SymbolicDim, substitute, symbols
+from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
 from dlspec.ir.layer import ShapeProblem
 from dlspec.ir.training import TrainPlan
@@ -107,9 +107,8 @@ def _canonical(dim: Dim) -> bool:
     if isinstance(dim, int):
         return True
     quotients = [f for term in dim.terms for f in term.factors if isinstance(f, Quotient)]
-    fine = all(f.divisor > 0 and isinstance(f.numerator, SymbolicDim) for f in quotients)
     return (
-        fine
+        all(one.divisor > 0 for one in quotients)
         and all(_canonical(one.numerator) for one in quotients)
         and all(_NAME.fullmatch(name) for name in symbols(dim))
         and substitute(dim, {}) == dim

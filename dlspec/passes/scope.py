@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from dlspec.passes.values import Value
 from dlspec.source import Span
@@ -62,11 +63,16 @@ class Scope:
             scope = scope.outer
 
 
+_MOST_COMPARED = 300
+"""Names that one unknown name is compared with: thousands of both must not take minutes."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like this one, where one is like it at all."""
     from difflib import get_close_matches  # only a mistake pays for it
 
-    choices = [choice for choice in dict.fromkeys(known) if choice != name]
+    compared = islice(known, _MOST_COMPARED)
+    choices = [choice for choice in dict.fromkeys(compared) if choice != name]
     by_lower = {choice.lower(): choice for choice in reversed(choices)}
     if name.lower() in by_lower:
         return by_lower[name.lower()]
