@@ -177,3 +177,12 @@ def test_long_mistakes_end_soon(text: str, tmp_path: Path) -> None:
     begun = time.process_time()
     assert run("check", file).code == 1
     assert time.process_time() - begun < 4
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["export"], ["train", "--resume"]])
+def test_a_damaged_spec_of_a_run_is_told_as_asked(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "spec.json").write_text("[")
+    done = run(*command, tmp_path, "--format", "json")
+    assert done.code == 1
+    assert json.loads(done.err)["diagnostics"][0]["code"] == "E0001"

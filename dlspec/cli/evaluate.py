@@ -28,7 +28,7 @@ def command(
     run: str, gpu: bool, device: str | None, data: str | None, data_root: str | None, format: str
 ) -> None:
     """Measure the best weights of RUN on the test split and check every `require`."""
-    program = spec_of(Path(run))
+    program = spec_of(Path(run), format)
     from dlspec.data import DataProblem
     from dlspec.training.reopening import evaluate, reopen
 

@@ -68,7 +68,7 @@ def command(
         )
     if precision != "float32":
         raise click.UsageError(f"--precision {precision} is not available in this version.")
-    program = spec_of(Path(run))
+    program = spec_of(Path(run), format)
     from dlspec.training.reopening import reopen, trained_model
 
     opened = reopen(Path(run), program)

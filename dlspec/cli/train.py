@@ -69,7 +69,7 @@ def command(
                 "--resume goes on with a run as it was started: it takes no "
                 "--out, --seed, --model or --set."
             )
-        _carry_out(*_resumed(Path(resume), rest), format)
+        _carry_out(*_resumed(Path(resume), rest, format), format)
         return
     assert file is not None
     if seed is not None:
@@ -86,22 +86,24 @@ def command(
     _carry_out(made, plan, options._replace(texts=spec.resolved_files()), format)
 
 
-def _resumed(folder: Path, rest: dict[str, Any]) -> tuple[Program, TrainPlan, TrainOptions]:
+def _resumed(
+    folder: Path, rest: dict[str, Any], format: str
+) -> tuple[Program, TrainPlan, TrainOptions]:
     from dlspec.training.reopening import reopen
 
-    run = reopen(folder, spec_of(folder))
+    run = reopen(folder, spec_of(folder, format))
     root = Path(rest["data_root"]) if rest["data_root"] else run.data_root()
     options = _options(folder, rest, root, rest["data"] or run.replacement())
     return run.program, run.plan, options._replace(resume=True)
 
 
-def spec_of(folder: Path) -> Program:
+def spec_of(folder: Path, format: str = "text") -> Program:
     """The program of a run, from its `spec.json`. Diagnostics end the command with exit 1."""
     if not (folder / "run.json").is_file():
         raise EnvironmentFault(f"`{folder}` is not the folder of a run: it has no `run.json`")
     made = compiled(str(folder / "spec.json"))
     if made.program is None:
-        report(made.diagnostics)
+        report(made.diagnostics, format)
         raise click.exceptions.Exit(SPEC)
     return made.program
 
