@@ -51,7 +51,7 @@ class Source(Option):
 
 
 class Digits(Source):
-    summary: ClassVar[str] = "1,797 real 8×8 scans of digits, bundled with dlspec"
+    summary = "1,797 real 8×8 scans of digits, bundled with dlspec"
     kind: Literal["digits"] = "digits"
 
     def fields(self) -> dict[str, TensorType] | None:
@@ -62,9 +62,9 @@ class Digits(Source):
 
 
 class Mnist(Source):
-    summary: ClassVar[str] = "MNIST: 60,000 and 10,000 images of digits, 28×28, in four IDX files"
-    path_arguments: ClassVar[tuple[str, ...]] = ("root",)
-    has_test_split: ClassVar[bool] = True
+    summary = "MNIST: 60,000 and 10,000 images of digits, 28×28, in four IDX files"
+    path_arguments = ("root",)
+    has_test_split = True
     kind: Literal["mnist"] = "mnist"
     root: RelativePath = Field("mnist", description="folder of the four files, gzipped or not")
 
@@ -76,23 +76,23 @@ class Mnist(Source):
 
 
 class Idx(Source):
-    summary: ClassVar[str] = "images and labels in IDX files (MNIST's format), gzipped or not"
-    path_arguments: ClassVar[tuple[str, ...]] = ("images", "labels")
+    summary = "images and labels in IDX files (MNIST's format), gzipped or not"
+    path_arguments = ("images", "labels")
     kind: Literal["idx"] = "idx"
     images: RelativePath = Field(description="the file of images")
     labels: RelativePath = Field(description="the file of labels")
 
 
 class ImageFolder(Source):
-    summary: ClassVar[str] = "images in a folder a class, or below train, validation and test"
-    path_arguments: ClassVar[tuple[str, ...]] = ("path",)
+    summary = "images in a folder a class, or below train, validation and test"
+    path_arguments = ("path",)
     kind: Literal["image_folder"] = "image_folder"
     path: RelativePath = Field(description="the folder")
 
 
 class Npz(Source):
-    summary: ClassVar[str] = "the arrays of a NumPy .npz file by name, examples along axis 0"
-    path_arguments: ClassVar[tuple[str, ...]] = ("path",)
+    summary = "the arrays of a NumPy .npz file by name, examples along axis 0"
+    path_arguments = ("path",)
     kind: Literal["npz"] = "npz"
     path: RelativePath = Field(description="the file")
 
@@ -133,7 +133,7 @@ def _image(transform: Transform, image: TensorType) -> tuple[Dim, Dim, Dim]:
 
 
 class Resize(Transform):
-    summary: ClassVar[str] = "resizes to (height, width), bilinear with antialiasing"
+    summary = "resizes to (height, width), bilinear with antialiasing"
     kind: Literal["Resize"] = "Resize"
     size: PixelSize = Field(description="the new height and width")
 
@@ -143,8 +143,8 @@ class Resize(Transform):
 
 
 class CenterCrop(Transform):
-    summary: ClassVar[str] = "cuts the middle out"
-    aliases: ClassVar[tuple[str, ...]] = ("Crop",)
+    summary = "cuts the middle out"
+    aliases = ("Crop",)
     kind: Literal["CenterCrop"] = "CenterCrop"
     size: PixelSize = Field(description="the height and width that are kept")
 
@@ -159,8 +159,8 @@ class CenterCrop(Transform):
 
 
 class RandomCrop(Transform):
-    summary: ClassVar[str] = "pads with zeros, then cuts out at a random place"
-    random: ClassVar[bool] = True
+    summary = "pads with zeros, then cuts out at a random place"
+    random = True
     kind: Literal["RandomCrop"] = "RandomCrop"
     size: PixelSize = Field(description="the height and width that are kept")
     padding: NonNegativeInt = Field(0, description="zeros added on every side first")
@@ -177,9 +177,9 @@ class RandomCrop(Transform):
 
 
 class RandomFlip(Transform):
-    summary: ClassVar[str] = "mirrors left and right with probability `probability`"
-    aliases: ClassVar[tuple[str, ...]] = ("RandomHorizontalFlip",)
-    random: ClassVar[bool] = True
+    summary = "mirrors left and right with probability `probability`"
+    aliases = ("RandomHorizontalFlip",)
+    random = True
     kind: Literal["RandomFlip"] = "RandomFlip"
     probability: Share = Field(0.5, description="how often")
 
@@ -198,7 +198,7 @@ PositivePerChannel: TypeAlias = Annotated[
 
 
 class Normalize(Transform):
-    summary: ClassVar[str] = "subtracts the mean and divides by the standard deviation, by channel"
+    summary = "subtracts the mean and divides by the standard deviation, by channel"
     kind: Literal["Normalize"] = "Normalize"
     mean: PerChannel = Field(description="what is subtracted")
     std: PositivePerChannel = Field(description="what it is divided by")

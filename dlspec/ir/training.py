@@ -42,10 +42,10 @@ class Loss(Option):
 
 
 class CrossEntropy(Loss):
-    summary: ClassVar[str] = "cross entropy of class scores and a class number"
-    from_logits: ClassVar[str | None] = "Softmax"
-    target: ClassVar[Target] = "classes"
-    aliases: ClassVar[tuple[str, ...]] = (
+    summary = "cross entropy of class scores and a class number"
+    from_logits = "Softmax"
+    target = "classes"
+    aliases = (
         "categorical_crossentropy",
         "sparse_categorical_crossentropy",
         "crossentropy",
@@ -60,9 +60,9 @@ class CrossEntropy(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    summary: ClassVar[str] = "cross entropy of independent yes-or-no scores and 0 or 1"
-    from_logits: ClassVar[str | None] = "Sigmoid"
-    aliases: ClassVar[tuple[str, ...]] = (
+    summary = "cross entropy of independent yes-or-no scores and 0 or 1"
+    from_logits = "Sigmoid"
+    aliases = (
         "binary_crossentropy",
         "bce",
         "BCELoss",
@@ -75,8 +75,8 @@ class BinaryCrossEntropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    summary: ClassVar[str] = "mean squared error"
-    aliases: ClassVar[tuple[str, ...]] = ("mean_squared_error", "MSELoss", "l2")
+    summary = "mean squared error"
+    aliases = ("mean_squared_error", "MSELoss", "l2")
     kind: Literal["mse"] = "mse"
 
     def torch(self) -> Call:
@@ -112,8 +112,8 @@ Betas: TypeAlias = tuple[Fraction, Fraction]
 
 
 class Sgd(Optimizer):
-    summary: ClassVar[str] = "stochastic gradient descent"
-    function: ClassVar[str] = "torch.optim.SGD"
+    summary = "stochastic gradient descent"
+    function = "torch.optim.SGD"
     kind: Literal["sgd"] = "sgd"
     lr: PositiveFloat = Field(description=_RATE)
     momentum: NonNegativeFloat = Field(0.0, description="momentum")
@@ -122,8 +122,8 @@ class Sgd(Optimizer):
 
 
 class Adagrad(Optimizer):
-    summary: ClassVar[str] = "Adagrad (Duchi et al. 2011)"
-    function: ClassVar[str] = "torch.optim.Adagrad"
+    summary = "Adagrad (Duchi et al. 2011)"
+    function = "torch.optim.Adagrad"
     kind: Literal["adagrad"] = "adagrad"
     lr: PositiveFloat = Field(0.01, description=_RATE)
     lr_decay: NonNegativeFloat = Field(0.0, description="decay of the learning rate")
@@ -132,8 +132,8 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    summary: ClassVar[str] = "Adadelta (Zeiler 2012)"
-    function: ClassVar[str] = "torch.optim.Adadelta"
+    summary = "Adadelta (Zeiler 2012)"
+    function = "torch.optim.Adadelta"
     kind: Literal["adadelta"] = "adadelta"
     lr: PositiveFloat = Field(1.0, description=_RATE)
     rho: Fraction = Field(0.9, description="decay of the running averages")
@@ -142,8 +142,8 @@ class Adadelta(Optimizer):
 
 
 class RmsProp(Optimizer):
-    summary: ClassVar[str] = "RMSprop (Hinton's lecture 6)"
-    function: ClassVar[str] = "torch.optim.RMSprop"
+    summary = "RMSprop (Hinton's lecture 6)"
+    function = "torch.optim.RMSprop"
     kind: Literal["rmsprop"] = "rmsprop"
     lr: PositiveFloat = Field(0.01, description=_RATE)
     alpha: Fraction = Field(0.99, description="decay of the running average")
@@ -154,8 +154,8 @@ class RmsProp(Optimizer):
 
 
 class Adam(Optimizer):
-    summary: ClassVar[str] = "Adam (Kingma, Ba 2015)"
-    function: ClassVar[str] = "torch.optim.Adam"
+    summary = "Adam (Kingma, Ba 2015)"
+    function = "torch.optim.Adam"
     kind: Literal["adam"] = "adam"
     lr: PositiveFloat = Field(1e-3, description=_RATE)
     betas: Betas = Field((0.9, 0.999), description="decay of the two moments")
@@ -165,8 +165,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    summary: ClassVar[str] = "Adam with decoupled weight decay (Loshchilov, Hutter 2019)"
-    function: ClassVar[str] = "torch.optim.AdamW"
+    summary = "Adam with decoupled weight decay (Loshchilov, Hutter 2019)"
+    function = "torch.optim.AdamW"
     kind: Literal["adamw"] = "adamw"
     lr: PositiveFloat = Field(1e-3, description=_RATE)
     betas: Betas = Field((0.9, 0.999), description="decay of the two moments")
@@ -187,29 +187,29 @@ class Schedule(Option):
 
 
 class Constant(Schedule):
-    summary: ClassVar[str] = "the learning rate stays what it is"
+    summary = "the learning rate stays what it is"
     kind: Literal["constant"] = "constant"
 
 
 class StepDecay(Schedule):
-    summary: ClassVar[str] = "multiplies the learning rate by `gamma` every `period` epochs"
-    aliases: ClassVar[tuple[str, ...]] = ("StepLR",)
+    summary = "multiplies the learning rate by `gamma` every `period` epochs"
+    aliases = ("StepLR",)
     kind: Literal["step_decay"] = "step_decay"
     period: PositiveInt = Field(description="epochs between two decays")
     gamma: PositiveFloat = Field(0.1, description="factor of one decay")
 
 
 class Cosine(Schedule):
-    summary: ClassVar[str] = "a linear warm-up, then half a cosine down to `final`"
-    aliases: ClassVar[tuple[str, ...]] = ("CosineAnnealingLR", "cosine_annealing")
+    summary = "a linear warm-up, then half a cosine down to `final`"
+    aliases = ("CosineAnnealingLR", "cosine_annealing")
     kind: Literal["cosine"] = "cosine"
     warmup: Fraction = Field(0.0, description="share of the steps for the warm-up")
     final: Share = Field(0.0, description="where it ends, as a share of the learning rate")
 
 
 class OneCycle(Schedule):
-    summary: ClassVar[str] = "up from 1/25 to the learning rate and down to 1/250,000 (Smith 2018)"
-    aliases: ClassVar[tuple[str, ...]] = ("OneCycleLR",)
+    summary = "up from 1/25 to the learning rate and down to 1/250,000 (Smith 2018)"
+    aliases = ("OneCycleLR",)
     kind: Literal["one_cycle"] = "one_cycle"
     warmup: Fraction = Field(0.3, description="share of the steps in which it rises")
 
@@ -231,28 +231,28 @@ class Metric(Option):
 
 
 class Accuracy(Metric):
-    summary: ClassVar[str] = "share of examples whose likeliest class is the right one"
-    higher_is_better: ClassVar[bool] = True
-    target: ClassVar[Target] = "classes"
-    yes_or_no: ClassVar[bool] = True
+    summary = "share of examples whose likeliest class is the right one"
+    higher_is_better = True
+    target = "classes"
+    yes_or_no = True
     kind: Literal["accuracy"] = "accuracy"
 
 
 class TopK(Metric):
-    summary: ClassVar[str] = "share of examples with the right class among the k likeliest"
-    higher_is_better: ClassVar[bool] = True
-    target: ClassVar[Target] = "classes"
+    summary = "share of examples with the right class among the k likeliest"
+    higher_is_better = True
+    target = "classes"
     kind: Literal["top_k"] = "top_k"
     k: PositiveInt = Field(5, description="how many of the likeliest classes count")
 
 
 class MeanAbsoluteErrorMetric(Metric):
-    summary: ClassVar[str] = "mean absolute error"
+    summary = "mean absolute error"
     kind: Literal["mae"] = "mae"
 
 
 class MeanSquaredErrorMetric(Metric):
-    summary: ClassVar[str] = "mean squared error"
+    summary = "mean squared error"
     kind: Literal["mse"] = "mse"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from dlspec.ir.arguments import PositiveInt
@@ -17,13 +15,13 @@ from dlspec.layers.shapes import fixed, needs_float
 class Dense(Layer):
     """A fully connected layer on the last axis: `x @ weight.T + bias`."""
 
-    kind: ClassVar[str] = "Dense"
-    summary: ClassVar[str] = "A fully connected layer on the last axis."
-    example: ClassVar[str] = "Flatten -> Dense(500, activation=relu)"
-    shape_rule: ClassVar[str] = "the last axis becomes `units`; the others stay"
-    aliases: ClassVar[tuple[str, ...]] = ("Linear", "FullyConnected", "InnerProduct", "Gemm")
-    takes_activation: ClassVar[bool] = True
-    on_last_axis: ClassVar[bool] = True
+    kind = "Dense"
+    summary = "A fully connected layer on the last axis."
+    example = "Flatten -> Dense(500, activation=relu)"
+    shape_rule = "the last axis becomes `units`; the others stay"
+    aliases = ("Linear", "FullyConnected", "InnerProduct", "Gemm")
+    takes_activation = True
+    on_last_axis = True
 
     units: PositiveInt = Field(description="size of the last axis of the result")
     bias: bool = Field(True, description="whether a learned bias is added")
