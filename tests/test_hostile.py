@@ -176,7 +176,7 @@ def test_long_mistakes_end_soon(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     begun = time.process_time()
     assert run("check", file).code == 1
-    assert time.process_time() - begun < 12  # it took 49 s once; a busy machine triples it
+    assert time.process_time() - begun < 6  # a second where nothing else runs
 
 
 @pytest.mark.parametrize("command", [["evaluate"], ["export"], ["train", "--resume"]])
