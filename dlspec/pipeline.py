@@ -25,6 +25,8 @@ from dlspec.source import Source, Span
 from dlspec.syntax import decode, parse, tree
 
 LARGEST_FILE = 4 * 2**20
+LARGEST_PROGRAM = 2**28
+"""Bytes of a program in JSON form: 100,000 layers take about 100 MiB."""
 STANDARD = "std:"
 NO_OVERRIDES: Mapping[str, str] = {}
 
@@ -98,18 +100,17 @@ def compile_file(path: str | Path, overrides: Mapping[str, str] = NO_OVERRIDES) 
     if str(path) == "-":
         return _compile("<stdin>", sys.stdin.buffer.read(LARGEST_FILE + 1), None, overrides)
     file = Path(path)
-    data = _read(file)
     if file.suffix == ".json":
-        return _read_program(file, data, overrides)
-    return _compile(str(path), data, file.resolve(), overrides)
+        return _read_program(file, _read(file, LARGEST_PROGRAM), overrides)
+    return _compile(str(path), _read(file), file.resolve(), overrides)
 
 
-def _read(file: Path) -> bytes:
-    """The bytes of a regular file, one more than the limit at most."""
+def _read(file: Path, most: int = LARGEST_FILE) -> bytes:
+    """The bytes of a regular file, one more than `most` at most."""
     with file.open("rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(f"{file} is not a regular file")
-        return stream.read(LARGEST_FILE + 1)
+        return stream.read(most + 1)
 
 
 def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, str]) -> Compiled:
@@ -154,19 +155,22 @@ class _Opener:
             except OSError:
                 report.error("E0207", span, f"the file `{written}` cannot be read")
                 return None
-            name = written if written.startswith(STANDARD) else _shown(path, source)
+            packaged = path.is_relative_to(folder("specs").resolve())
+            name = f"{STANDARD}{path.stem}" if packaged else _shown(path, source)
             opened = decode(name, data, report, path)
             if opened is None:
                 return None
             self.parsed[path] = parse(opened, report)
-            if not written.startswith(STANDARD) and not name.startswith(STANDARD):
+            if self.root is not None and path.is_relative_to(self.root.resolve()):
                 self.sources.append(opened)
         return path, self.parsed[path]
 
     def _place(self, written: str, source: Source, span: Span, report: Report) -> Path | None:
         if written.startswith(STANDARD):
             return _standard(written.removeprefix(STANDARD), span, report)
-        if self.root is None or source.path is None:
+        packaged = source.name.startswith(STANDARD)
+        root = folder("specs") if packaged else self.root
+        if root is None or source.path is None:
             report.error(
                 "E0207",
                 span,
@@ -181,7 +185,7 @@ class _Opener:
             path = _real(source.path.parent / written)
             if path is None:
                 problem = "is a link to itself"
-            elif not path.is_relative_to(self.root.resolve()):
+            elif not path.is_relative_to(root.resolve()):
                 problem = "leaves the folder of the spec"
             elif not path.is_file():
                 problem = "does not exist"
@@ -242,6 +246,9 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
             "a program in JSON form cannot be overridden",
             help="use the `.dlnet` file it was made from",
         )
+        return Compiled(None, report.ordered(), source, {})
+    if len(data) > LARGEST_PROGRAM:
+        report.error("E0702", Span(source, 0, 0), "a program in JSON form has at most 256 MiB")
         return Compiled(None, report.ordered(), source, {})
     try:
         program = Program.model_validate_json(

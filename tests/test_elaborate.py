@@ -455,3 +455,30 @@ def test_what_grows_by_doubling_or_nesting_is_refused(name: str) -> None:
         "forks": "E0704",
     }
     assert codes(compiled) == [expected.get(name, "E0307")]
+
+
+def test_a_packaged_spec_uses_its_neighbours() -> None:
+    program = good("""
+use LeNet from "std:lenet_mnist"
+model M {
+  input image: float[1, 28, 28]
+  LeNet
+}""")
+    assert totals(program, program.model("M")).parameters == 1_256_080
+
+
+def test_a_used_packaged_spec_is_no_file_of_the_run(tmp_path: Path) -> None:
+    main = tmp_path / "main.dlnet"
+    main.write_text(
+        'use LeNet from "std:lenet_mnist"\nmodel M {\n  input image: float[1, 28, 28]\n  LeNet\n}\n'
+    )
+    assert set(compile_file(main).resolved_files()) == {"spec.dlnet"}
+
+
+def test_a_program_is_read_back_however_deep_its_network(tmp_path: Path) -> None:
+    """A run is resumed from its JSON form, which is larger than any spec may be."""
+    deep = good("model M {\n  input x: float[8]\n" + "  Dense(8) -> ReLU\n" * 8000 + "}\n")
+    path = tmp_path / "deep.json"
+    path.write_text(deep.model_dump_json(indent=1))
+    assert path.stat().st_size > 4 * 2**20
+    assert compile_file(path).program == deep

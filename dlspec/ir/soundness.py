@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
 from dlspec.ir.layer import ShapeProblem
+from dlspec.ir.limits import LARGEST_SIZE, MOST_LAYERS
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
-MOST_LAYERS = 100_000
 MOST_CALLS_DEEP = 64
-LARGEST_SIZE = 2**31
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _INITIAL = re.compile(r"zeros|ones|(normal|uniform)\([-+]?[0-9.]+(e[-+]?[0-9]+)?\)")

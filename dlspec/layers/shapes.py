@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlspec.ir.dims import shape_text
+from dlspec.ir.dims import Dim, shape_text
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 
@@ -21,13 +21,12 @@ def needs_float(layer: Layer, *inputs: TensorType) -> None:
             )
 
 
-def resolve_axis(layer: Layer, axis: int, rank: int, shape: tuple[object, ...]) -> int:
+def resolve_axis(layer: Layer, axis: int, rank: int, shape: tuple[Dim, ...]) -> int:
     """The axis counted from 0. Raises E0408 where the tensor has no such axis."""
     if not -rank <= axis < rank:
         raise ShapeProblem(
             "E0408",
-            f"`{layer.kind}` names axis {axis}, but {shape_text(shape)} "  # type: ignore[arg-type]
-            f"has axes 0 to {rank - 1}"
+            f"`{layer.kind}` names axis {axis}, but {shape_text(shape)} has axes 0 to {rank - 1}"
             if rank
             else f"`{layer.kind}` names axis {axis}, but a single number has no axes",
             culprit=0,

@@ -21,8 +21,6 @@ from dlspec.passes.values import (
 )
 from dlspec.syntax import tree
 
-NO_IT = "`it` has no value here yet: begin the line with a value"
-
 
 def run_body(expression: BodyExpression, frame: Frame) -> Value:
     """The value of `{ … }`, `if`, `repeat` or `for`: that of its last statement."""

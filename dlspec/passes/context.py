@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dlspec.diagnostics import Report
 from dlspec.ir.graph import Graph
+from dlspec.ir.limits import MOST_LAYERS
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
 from dlspec.passes.scope import Binding, Scope
@@ -14,7 +15,6 @@ from dlspec.passes.values import UNKNOWN, Network, NetworkStage, Unknown, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
 
-MOST_LAYERS = 100_000
 MOST_STATEMENTS = 400_000
 MOST_ITEMS = 100_000
 DEEPEST = 64

@@ -137,11 +137,11 @@ def slice_(x: Tensor, start: Value, stop: Value, span: Span, frame: Frame) -> Va
 
 
 def _layer(
-    name: str, inputs: tuple[Tensor, ...], span: Span, frame: Frame, **arguments: object
+    name: str, inputs: tuple[Tensor, ...], span: Span, frame: Frame, **arguments: Value
 ) -> Value:
     cls = find(name)
     assert cls is not None, name
-    given = [Given(key, value, span) for key, value in arguments.items()]  # type: ignore[arg-type]
+    given = [Given(key, value, span) for key, value in arguments.items()]
     layer = construct(cls, name, span, given, frame.report)
     return UNKNOWN if layer is None else _placed(layer, inputs, span, frame)
 

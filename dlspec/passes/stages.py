@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.limits import LARGEST_SIZE
 from dlspec.ir.types import TensorType
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.values import (
@@ -25,8 +26,6 @@ from dlspec.passes.values import (
 )
 from dlspec.source import Span
 from dlspec.syntax import tree
-
-LARGEST_SIZE = 2**31
 
 
 def feed(value: Value, frame: Frame, span: Span) -> Value:
