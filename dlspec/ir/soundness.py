@@ -7,7 +7,7 @@ every reference is followed, so both are held to what elaboration makes, before 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
@@ -87,8 +87,7 @@ def _bad_names(names: Iterable[str]) -> Iterator[str]:
     return (f"`{name[:80]}` is not a name" for name in names if not _NAME.fullmatch(name))
 
 
-def _missing(values: Iterable[str], names: Iterable[str]) -> Iterator[str]:
-    known = frozenset(values)
+def _missing(known: Container[str], names: Iterable[str]) -> Iterator[str]:
     return (f"there is no value `{name[:80]}` yet" for name in names if name not in known)
 
 
