@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import prod, sqrt
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
@@ -15,6 +15,14 @@ from dlspec.ir.types import TensorType
 
 Initial: TypeAlias = tuple[Literal["uniform", "normal", "constant"], float]
 """Uniform within a bound of 0, normal with a standard deviation, or one value."""
+
+
+class Reach(NamedTuple):
+    """A window along one axis: it spans `cells`, padded ones among them, of which `size` exist."""
+
+    axis: str
+    cells: int
+    size: Dim
 
 
 class ShapeProblem(Exception):
@@ -68,14 +76,26 @@ class Layer(Frozen):
     takes_activation: ClassVar[bool] = False
     """True for layers with weights: `activation=relu` is the stage `ReLU` behind it. It is not a
     field: elaboration makes the second layer."""
+    bias_axis: ClassVar[int | None] = None
+    """The axis along which a layer with `bias` adds it to the result, where it does."""
     cancels_bias: ClassVar[bool] = False
-    """True where a bias added just before changes nothing (it subtracts the mean)."""
+    """True where a bias added just before along the channels changes nothing (it subtracts their
+    means)."""
     on_last_axis: ClassVar[bool] = False
     """True where an image in front of it is hardly meant (`Dense`)."""
     idempotent: ClassVar[bool] = False
     """True where twice in a row is the same as once (`ReLU`)."""
     normalizes_scores: ClassVar[bool] = False
     """True for what belongs at the end of a classifier (`Softmax`)."""
+    gives_chances: ClassVar[bool] = False
+    """True where the results are shares or chances, or their logarithms, and no scores any more:
+    a loss that makes chances of scores itself is not for them."""
+    training_only: ClassVar[bool] = False
+    """True where values pass unchanged at inference (`Dropout`)."""
+    keeps_values: ClassVar[bool] = False
+    """True where the results are the input's values, at most in another shape (`Flatten`)."""
+    rearranges: ClassVar[bool] = False
+    """True where values may stand along other axes behind it, though the shape be the same."""
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
@@ -119,6 +139,10 @@ class Layer(Frozen):
         """
         return 0
 
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        """What one window spans along each axis that it slides along; nothing for most layers."""
+        return ()
+
     def torch(
         self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
     ) -> TorchForm | Unsupported:
@@ -134,7 +158,7 @@ class Layer(Frozen):
     @property
     def has_bias(self) -> bool:
         """Whether it adds a learned bias to its result."""
-        return getattr(self, "bias", False) is True
+        return self.bias_axis is not None and getattr(self, "bias", False) is True
 
     def parameters(self, inputs: tuple[TensorType, ...]) -> Dim:
         """The number of learned values, from `weights`."""

@@ -58,6 +58,7 @@ class Identity(Activation):
     """`x` as it is, of any element type."""
 
     kind = "Identity"
+    keeps_values = True
     summary = "Passes its input on unchanged."
     example = "Dense(10) -> Identity"
     aliases = ("Passthrough", "NoOp")
@@ -91,6 +92,7 @@ class Sigmoid(Activation):
     """`1 / (1 + exp(-x))`."""
 
     kind = "Sigmoid"
+    gives_chances = True
     summary = "The logistic function, 1 / (1 + exp(-x))."
     example = "Dense(1) -> Sigmoid"
     aliases = ("Logistic",)
@@ -133,6 +135,7 @@ class Softmax(_AlongAxis):
 
     kind = "Softmax"
     normalizes_scores = True
+    gives_chances = True
     summary = "Shares that sum to 1 along an axis, exp(x) / Σ exp(x)."
     example = "Dense(classes) -> Softmax"
     torch_module = "nn.Softmax"
@@ -145,6 +148,7 @@ class LogSoftmax(_AlongAxis):
 
     kind = "LogSoftmax"
     normalizes_scores = True
+    gives_chances = True
     summary = "The logarithm of Softmax, computed stably."
     example = "Dense(classes) -> LogSoftmax"
     torch_module = "nn.LogSoftmax"

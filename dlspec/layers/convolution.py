@@ -10,11 +10,11 @@ from pydantic import Field
 from dlspec.ir.arguments import Expected, Padding, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
-from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.expressions import called, short
 from dlspec.layers.shapes import fixed
-from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
+from dlspec.layers.windows import AXES, Window, onnx_pads, reaches, slid, spatial, window
 
 PaddingMode: TypeAlias = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"],
@@ -38,6 +38,7 @@ class Convolution(Layer):
     """The rules that `Conv` and `DepthwiseConv` share; they differ in filters and groups."""
 
     takes_activation = True
+    bias_axis = 0
     ranks = (1, 2, 3)
     shape_rule = (
         "each spatial axis becomes floor((size + padding - dilation * (kernel - 1) - 1) / stride)"
@@ -68,6 +69,9 @@ class Convolution(Layer):
         places = slid(self, sizes, w)
         check_padding_mode(self, self.padding_mode, sizes, w.before, w.after)
         return (inputs[0].with_shape((filters, *places)),)
+
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        return reaches(self.window(inputs), inputs[0])
 
     def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
         channels, filters, groups = self.channels_and_groups(inputs)

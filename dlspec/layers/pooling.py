@@ -8,11 +8,11 @@ from pydantic import Field
 
 from dlspec.ir.arguments import OptionalSize, Padding, Size
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
-from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import scalar
 from dlspec.layers.expressions import called, short
-from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
+from dlspec.layers.windows import AXES, Window, onnx_pads, reaches, slid, spatial, window
 
 
 class _Pool(Layer):
@@ -47,6 +47,9 @@ class _Pool(Layer):
         self._check_padding(w)
         places = slid(self, sizes, w, "size", self.ceil)
         return (inputs[0].with_shape((inputs[0].shape[0], *places)),)
+
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        return reaches(self.window(inputs), inputs[0])
 
     def _check_padding(self, w: Window) -> None:
         for i, axis in enumerate(AXES[w.rank]):

@@ -41,6 +41,8 @@ _GAUSSIAN_NOISE = '''class GaussianNoise(nn.Module):
 
 
 class _TrainingOnly(Layer):
+    training_only: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
     shape_rule: ClassVar[str] = "the shape stays"
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
@@ -123,6 +125,7 @@ class StopGradient(Layer):
     """Passes values on and no gradient back."""
 
     kind = "StopGradient"
+    keeps_values: ClassVar[bool] = True
     summary = "Passes values on, and no gradient back."
     example = "fake = normal(100) -> Generator -> StopGradient"
     shape_rule = "the shape stays"

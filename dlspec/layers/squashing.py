@@ -14,6 +14,7 @@ class HardSigmoid(Activation):
     """`min(max(x / 6 + 1/2, 0), 1)`."""
 
     kind = "HardSigmoid"
+    gives_chances = True
     summary = "The sigmoid in three straight pieces, slope 1/6 (MobileNet v3, Howard 2019)."
     example = "Dense(16) -> HardSigmoid"
     aliases = ("Hardsigmoid",)
