@@ -123,6 +123,14 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
     overridden = override(module, overrides, report)
     elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
+    sources = [source, *(used.span.source for used in opener.parsed.values())]
+    if any("dlspec:" in one.text for one in sources):
+        # Imported where a comment may be meant: few specs have one.
+        from dlspec.passes.allowances import tell_idle, without_allowed
+
+        report, idle = without_allowed(report, sources)
+        if program is not None and not overrides:
+            tell_idle(idle, module, elaborated.spans, report)
     return Compiled(
         program,
         report.ordered(),

@@ -17,6 +17,7 @@ from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
+from dlspec.passes.unused import warn_of_unused
 from dlspec.passes.values import Network, NetworkStage
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.source import Span
@@ -44,7 +45,7 @@ def elaborate(
         models = _models(found, context)
         plans = _data(found, context)
         trains = _trains(found, plans, models, context)
-        _unused(found, context)
+        warn_of_unused(found, module, context)
     except LimitReached:
         pass
     except RecursionError:
@@ -173,23 +174,3 @@ def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report:
             f"there is no `data {name}`",
             help=did_you_mean(name, found.data),
         )
-
-
-def _unused(found: Declarations, context: Context) -> None:
-    """Warn of names and blocks that nothing uses, once there are no errors: a mistake where a
-    name was meant to be used makes it look unused."""
-    if context.report.failed:
-        return
-    for name, binding in context.unused:
-        span = binding.span
-        if not binding.used and span is not None and span not in context.used_places:
-            context.report.warning(
-                "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
-            )
-    if not any(network.declaration.is_model for network in found.networks):
-        return
-    for network in found.networks:
-        if not network.declaration.is_model and not network.used:
-            context.report.warning(
-                "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
-            )

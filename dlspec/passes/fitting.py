@@ -26,6 +26,7 @@ from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
+from dlspec.passes.scores import warn_of_loss
 from dlspec.passes.settings import gather, misplaced, plain_settings
 from dlspec.passes.values import contains_unknown, describe
 from dlspec.syntax import tree
@@ -76,8 +77,11 @@ def train_plan(
         **vars(settings),
     )
     fits = _fits(plan, graph, data, declaration, found, frame)
-    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
-    return None if failed or not fits else plan
+    if not fits or any(d.severity == "error" for d in frame.report.diagnostics[before:]):
+        return None
+    output = graph.outputs[0].value
+    warn_of_loss(plan.loss, graph, output, found["loss"].value.span, frame.context)
+    return plan
 
 
 def _later_forms(declaration: tree.TrainDeclaration, frame: Frame) -> bool:

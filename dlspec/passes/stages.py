@@ -67,6 +67,8 @@ def _apply_composition(stage: Composition, value: Value, frame: Frame) -> Value:
 
 def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> None:
     """Give a value a name in the frame's scope. Reports E0203 and E0204."""
+    if frame.builder is not None:
+        frame.builder.keep(value)
     if name.id == "_":
         return
     scope, report = frame.scope, frame.report
