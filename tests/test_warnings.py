@@ -29,7 +29,7 @@ DOUBTFUL = """\
 model Net(act=tanh) {
   input image: float[3, 12, 12]
   Conv(8, 3, activation=relu) -> ReLU -> MaxPool(2)
-  Conv(8, 3, bias=true)  -> BatchNorm -> ReLU
+  Conv(8, 3)  -> BatchNorm -> ReLU
   Conv(
     8,
     1,
@@ -76,7 +76,6 @@ def test_fixes_keep_what_a_network_computes(tmp_path: Path) -> None:
     "line",
     [
         "Conv(8, 3) -> if norm { BatchNorm }",
-        "Conv(8, 3, bias=norm) -> BatchNorm",
         "Conv(8, 3) -> # the bias\n  BatchNorm",
         "Dense(8, activation=act) -> Tanh",
         "Tanh -> if norm { Tanh }",

@@ -69,6 +69,8 @@ class Context:
     promises may still read them."""
     used_places: set[Span] = field(default_factory=set[Span])
     """Where names stand that some use of their block reads."""
+    biases_written: set[Span] = field(default_factory=set[Span])
+    """Calls of layers that say `bias=`: what is written out is meant."""
     kept: set[tuple[Span, str]] = field(default_factory=set[tuple[Span, str]])
     """Stages, by place and kind, whose results some use of their block takes."""
     lost: dict[tuple[Span, str], None] = field(default_factory=dict[tuple[Span, str], None])

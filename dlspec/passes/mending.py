@@ -13,7 +13,6 @@ from dlspec.layers import snake_case
 from dlspec.source import Span
 
 _ARROW = re.compile(r"\s*(?:->)?\s*")
-_BIAS = re.compile(r"\bbias\s*=\s*")
 
 
 def without_bias(layer: Span, behind: Span, kind: str) -> Fix | None:
@@ -23,12 +22,6 @@ def without_bias(layer: Span, behind: Span, kind: str) -> Fix | None:
         return None
     if not text.endswith(")") or "#" in text:
         return None
-    given = _BIAS.search(text)
-    if given is not None:
-        if not re.match(r"true\s*[,)]", text[given.end() :]):
-            return None
-        start = layer.start + given.end()
-        return Fix(layer._replace(start=start, end=start + 4), "false", "leave the bias out", True)
     inner = text[:-1].rstrip()
     comma = " " if inner.endswith(",") else "" if inner.endswith("(") else ", "
     place = layer.start + len(inner)

@@ -72,12 +72,14 @@ def _bias(graph: Graph, before: LayerNode, node: LayerNode, context: Context) ->
     if axis not in (0, -graph.types[node.inputs[0]].rank):
         return
     place, span = _span(graph, before, context), _span(graph, node, context)
+    if place in context.biases_written:
+        return
     context.report.warning(
         "W0301",
         place,
         f"`{node.layer.kind}` behind this `{before.layer.kind}` cancels its bias",
         labels=[Label(span, "it subtracts the mean here")],
-        help="write `bias=false`",
+        help="write `bias=false`, or `bias=true` where a published network has it",
         fix=without_bias(place, span, node.layer.kind),
     )
 
