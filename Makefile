@@ -6,13 +6,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-all lint format docs bench clean
 
 help:
 	@echo "make demo      install, train LeNet on the bundled digits, evaluate, export, predict"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the long campaigns"
 	@echo "make lint      ruff and pyright"
+	@echo "make docs      the layer reference, docs/layers.md"
 	@echo "make bench     the benchmarks (benchmarks/README.md)"
 	@echo "make clean     remove what was built; the environment stays"
 
@@ -44,6 +45,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/dlspec layers --format markdown > docs/layers.md
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

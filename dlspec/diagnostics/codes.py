@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "E0209": "a block that uses itself",
     "E0210": "a form that this version of dlspec does not know yet",
     "E0211": "a model without an input or an output",
+    "E0212": "a layer of another package that cannot be used",
     # E03 arguments and values
     "E0301": "an unknown argument",
     "E0302": "a missing argument",

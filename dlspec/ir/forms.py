@@ -48,12 +48,15 @@ class TorchForm(NamedTuple):
              `module` serves in `nn.Sequential`.
     definitions: source of helper classes or functions to be placed once in the
              file, each beginning with `class Name(` or `def name(`.
+    imports: what the file imports for it, `(module, name)` each, as a layer of
+             another package has classes of its own. Built-in layers need none.
     """
 
     module: Call | None = None
     forward: str = "{m}({0})"
     functional: str | None = None
     definitions: tuple[str, ...] = ()
+    imports: tuple[tuple[str, str], ...] = ()
 
 
 class OnnxConstant(NamedTuple):

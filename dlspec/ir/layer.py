@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import prod, sqrt
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
 
@@ -64,6 +65,8 @@ class Layer(Frozen):
     """One sentence for the layer reference, with the paper where there is one."""
     example: ClassVar[str]
     """One line of a spec that uses it, `Conv(64, 3, padding=1) -> ReLU`."""
+    example_input: ClassVar[str] = "float[3, 32, 32]"
+    """The type of what flows into the example."""
     shape_rule: ClassVar[str]
     """The shape rule in words."""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -168,15 +171,20 @@ def _dump(layer: Layer) -> dict[str, Any]:
     return {"kind": layer.kind, **layer.model_dump(mode="json")}
 
 
+def _none(kind: str) -> None:
+    """Knows no layer."""
+
+
 def _load(value: object, context: dict[str, Any]) -> Layer:
-    """A layer as it is, or from its JSON form by the kinds in the validation context."""
+    """A layer as it is, or from its JSON form: `layers` in the context finds its class by kind."""
     if isinstance(value, Layer):
         return value
-    kinds = cast("dict[str, type[Layer]]", context.get("layers", {}))
+    find = cast("Callable[[str], type[Layer] | None]", context.get("layers", _none))
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    cls = kinds.get(str(fields.get("kind")))
+    kind = str(fields.get("kind"))
+    cls = find(kind)
     if cls is None:
-        raise ValueError("not a known layer")
+        raise ValueError(f"the layer `{kind[:80]}` is not built in, nor in an installed package")
     arguments = {name: argument for name, argument in fields.items() if name != "kind"}
     return cls.model_validate_json(json.dumps(arguments))
 

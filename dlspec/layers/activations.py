@@ -60,6 +60,7 @@ class Identity(Activation):
     keeps_values = True
     summary = "Passes its input on unchanged."
     example = "Dense(10) -> Identity"
+    example_input = "float[64]"
     aliases = ("Passthrough", "NoOp")
     non_decreasing = True
 
@@ -94,6 +95,7 @@ class Sigmoid(Activation):
     gives_chances = True
     summary = "The logistic function, 1 / (1 + exp(-x))."
     example = "Dense(1) -> Sigmoid"
+    example_input = "float[64]"
     aliases = ("Logistic",)
     torch_module = "nn.Sigmoid"
     torch_function = "torch.sigmoid"
@@ -106,6 +108,7 @@ class Tanh(Activation):
     kind = "Tanh"
     summary = "The hyperbolic tangent."
     example = "Dense(84) -> Tanh"
+    example_input = "float[64]"
     aliases = ("TanH",)
     torch_module = "nn.Tanh"
     torch_function = "torch.tanh"
@@ -136,7 +139,8 @@ class Softmax(_AlongAxis):
     normalizes_scores = True
     gives_chances = True
     summary = "Shares that sum to 1 along an axis, exp(x) / Σ exp(x)."
-    example = "Dense(classes) -> Softmax"
+    example = "Dense(10) -> Softmax"
+    example_input = "float[64]"
     torch_module = "nn.Softmax"
     torch_function = "F.softmax"
     onnx_op = "Softmax"
@@ -149,7 +153,8 @@ class LogSoftmax(_AlongAxis):
     normalizes_scores = True
     gives_chances = True
     summary = "The logarithm of Softmax, computed stably."
-    example = "Dense(classes) -> LogSoftmax"
+    example = "Dense(10) -> LogSoftmax"
+    example_input = "float[64]"
     torch_module = "nn.LogSoftmax"
     torch_function = "F.log_softmax"
     onnx_op = "LogSoftmax"

@@ -96,7 +96,7 @@ class MaxPool(_Pool):
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     dilation: Size = Field(1, description="steps between two cells of a window")
     ceil: bool = Field(False, description="whether a last window may reach over the end")
 
@@ -151,7 +151,7 @@ class AvgPool(_Pool):
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     ceil: bool = Field(False, description="whether a last window may reach over the end")
     count_include_pad: bool = Field(
         True, description="whether added cells count into the mean; with `same` they never do"

@@ -87,6 +87,7 @@ class Reshape(Layer):
     rearranges = True
     summary = "Gives the elements another shape, in the same order."
     example = "Dense(784) -> Reshape((1, 28, 28))"
+    example_input = "float[64]"
     shape_rule = "the new shape has as many elements; one -1 stands for what is left"
     aliases = ("View", "Unflatten")
 
@@ -184,6 +185,7 @@ class Squeeze(Layer):
     keeps_values = True
     summary = "Takes an axis of size 1 away."
     example = "Squeeze(0)"
+    example_input = "float[1, 28, 28]"
     shape_rule = "the axis, of size 1, is gone"
 
     axis: Axis = Field(description="the axis that goes")
@@ -248,6 +250,7 @@ class Expand(Layer):
     kind = "Expand"
     summary = "Repeats a tensor along its axes of size 1, up to a shape."
     example = "Unsqueeze(1) -> Expand((64, 28, 28))"
+    example_input = "float[64, 28]"
     shape_rule = "axes of size 1 become those of `shape`; -1 keeps an axis"
     aliases = ("BroadcastTo",)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeAlias
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
-from dlspec.layers import activations, all_layers, find, layer_names, spelled
+from dlspec.layers import (
+    activations,
+    broken,
+    find,
+    layer_names,
+    spelled,
+)
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
@@ -315,6 +320,10 @@ def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
             f"this version of dlspec does not know the layer `{callee.id}` yet",
         )
         return
+    problem = broken(callee.id)
+    if problem is not None:
+        frame.report.error("E0212", callee.span, str(problem), help="tell its authors")
+        return
     help = foreign_help(callee.id) or did_you_mean(
         callee.id, [*_capitalised(frame.scope), *layer_names()]
     )
@@ -325,13 +334,3 @@ def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
 
 def _capitalised(scope: Scope) -> list[str]:
     return [name for name in scope.visible() if name[:1].isupper()]
-
-
-@cache
-def option_vocabulary() -> frozenset[str]:
-    """Every option word that a layer knows, for words handed on through a block's arguments."""
-    words = set(activations())
-    for cls in all_layers():
-        for field in cls.model_fields.values():
-            words.update(option_words(field.annotation))
-    return frozenset(words)

@@ -8,6 +8,7 @@ from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE
 from dlspec.ir.types import TensorType
+from dlspec.layers import inferred
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.values import (
     STAGES,
@@ -180,7 +181,7 @@ def place(
     input_types = tuple(value.type for value in inputs)
     key = (layer.kind, layer, input_types)
     try:
-        types = frame.context.inferred.get(key) or layer.infer(input_types)
+        types = frame.context.inferred.get(key) or inferred(layer, input_types)
         frame.context.inferred[key] = types
     except ShapeProblem as problem:
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
