@@ -121,6 +121,37 @@ class Network:
         return "model" if self.declaration.is_model else "block"
 
 
+class TrainedNetwork(Network):
+    """A model within its `train`: a stage of that name is the one being trained, not a copy."""
+
+    __slots__ = ("key", "original", "stage")
+
+    def __init__(self, network: Network, stage: NetworkStage, key: str) -> None:
+        super().__init__(network.declaration, network.scope)
+        self.original = network
+        self.stage = stage
+        self.key = key
+
+
+class UntypedField:
+    """A field of data whose type is known only when its file is read: what uses it says it."""
+
+    __slots__ = ("name", "span")
+
+    def __init__(self, name: str, span: Span) -> None:
+        self.name = name
+        self.span = span
+
+
+class Absent:
+    """What a validation does without: an auxiliary output, and the terms made of it."""
+
+    __slots__ = ()
+
+
+ABSENT = Absent()
+
+
 class NetworkStage:
     """A block or model with its arguments bound: parameter name to value, in their order."""
 
@@ -208,7 +239,9 @@ class Function:
 
 Stage: TypeAlias = LayerStage | NetworkStage | BodyStage | Composition | Fork
 Plain: TypeAlias = "int | float | bool | str | SymbolicDim | tuple[Value, ...] | None"
-Value: TypeAlias = "Plain | Tensor | Word | Stage | Network | Function | Unknown"
+Value: TypeAlias = (
+    "Plain | Tensor | Word | Stage | Network | Function | UntypedField | Absent | Unknown"
+)
 
 STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
 
@@ -256,4 +289,8 @@ def describe(value: Value) -> str:
         return f"the {value.network.noun} `{value.network.name}`"
     if isinstance(value, Network):
         return f"the {value.noun} `{value.name}`"
+    if isinstance(value, UntypedField):
+        return f"the field `{value.name}`, whose type is known only when the data is read"
+    if isinstance(value, Absent):
+        return "an auxiliary output"
     return "a stage"

@@ -8,16 +8,9 @@ from dlspec.backends.torch.borrowed import Borrowed, borrow
 from dlspec.backends.torch.printer import call_text, literal, quoted, statement
 from dlspec.backends.torch.steps import final_expression
 from dlspec.ir.graph import Program
-from dlspec.ir.training import (
-    AnyMetric,
-    Constant,
-    Cosine,
-    Metric,
-    OneCycle,
-    StepDecay,
-    TopK,
-    TrainPlan,
-)
+from dlspec.ir.metrics import AnyMetric, Metric, TopK
+from dlspec.ir.schedules import Constant, Cosine, OneCycle, StepDecay
+from dlspec.ir.training import TrainPlan
 from dlspec.layers.final import trains_on_logits
 
 FUSED = ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
