@@ -11,6 +11,7 @@ from dlspec.ir.arguments import (
     PositiveFloat,
     Share,
 )
+from dlspec.ir.forms import Argument
 from dlspec.ir.frozen import Field
 from dlspec.ir.option import Option
 
@@ -36,7 +37,7 @@ class Loss(Option):
     target: ClassVar[Target] = "values"
     function: ClassVar[str]
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         """The keywords of the call that are not PyTorch's defaults."""
         return {}
 
@@ -61,10 +62,13 @@ class CrossEntropy(Loss):
     label_smoothing: Share = Field(0.0, description="share of each target spread over all classes")
     class_weights: ClassWeights = Field(None, description="a weight for each class")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
-        weights = {"weight": self.class_weights} if self.class_weights is not None else {}
-        smoothing = {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
-        return weights | smoothing
+    def arguments(self) -> dict[str, Argument]:
+        found: dict[str, Argument] = {}
+        if self.class_weights is not None:
+            found["weight"] = self.class_weights
+        if self.label_smoothing:
+            found["label_smoothing"] = self.label_smoothing
+        return found
 
 
 class BinaryCrossEntropy(Loss):
@@ -96,7 +100,7 @@ class Huber(Loss):
     kind: Literal["huber"] = "huber"
     delta: PositiveFloat = Field(1.0, description="where it becomes linear")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"delta": self.delta} if self.delta != 1 else {}
 
 
@@ -107,7 +111,7 @@ class SmoothL1(Loss):
     kind: Literal["smooth_l1"] = "smooth_l1"
     beta: NonNegativeFloat = Field(1.0, description="where it becomes linear")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"beta": self.beta} if self.beta != 1 else {}
 
 
@@ -119,7 +123,7 @@ class NegativeLogLikelihood(Loss):
     kind: Literal["nll"] = "nll"
     class_weights: ClassWeights = Field(None, description="a weight for each class")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"weight": self.class_weights} if self.class_weights is not None else {}
 
 
@@ -129,7 +133,7 @@ class KlDivergence(Loss):
     aliases = ("KLDivLoss", "kld", "kl_div")
     kind: Literal["kl_divergence"] = "kl_divergence"
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"reduction": "batchmean"}
 
 
@@ -149,7 +153,7 @@ class Focal(Loss):
     kind: Literal["focal"] = "focal"
     gamma: NonNegativeFloat = Field(2.0, description="how much less; 0 is cross entropy")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"gamma": self.gamma}
 
 
@@ -167,7 +171,7 @@ class Ctc(Loss):
     kind: Literal["ctc"] = "ctc"
     blank: NonNegativeInt = Field(0, description="the class that stands for no symbol, and pads")
 
-    def arguments(self) -> dict[str, float | int | bool | str | tuple[float, ...]]:
+    def arguments(self) -> dict[str, Argument]:
         return {"blank": self.blank}
 
 

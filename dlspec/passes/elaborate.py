@@ -40,6 +40,7 @@ def elaborate(
     models: list[str] = []
     plans: dict[str, DataPlan] = {}
     trains: tuple[TrainPlan, ...] = ()
+    objectives: dict[str, Objective] = {}
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
         models = _models(found, context)

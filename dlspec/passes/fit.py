@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dlspec.ir.data import DataPlan
-from dlspec.ir.graph import Graph
+from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import Target
+from dlspec.ir.losstargets import target_problem
 from dlspec.ir.metrics import TopK
 from dlspec.ir.objective import Objective
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
-from dlspec.passes.losstargets import target_problem
 
 TARGETS = ("label", "target", "next")
 
@@ -103,12 +103,33 @@ def _feeds(
     return found
 
 
+def retargeted(program: Program, plan: TrainPlan, field: str) -> tuple[Program, TrainPlan]:
+    """The program and the plan with another field of the data as the target."""
+    objectives = dict(program.objectives)
+    for step in plan.each_batch:
+        for key in (step.objective, f"{step.objective}.evaluation"):
+            if key in objectives:
+                ports = tuple(
+                    port.model_copy(update={"name": field}) if port.name == plan.target else port
+                    for port in objectives[key].inputs
+                )
+                objectives[key] = objectives[key].model_copy(update={"inputs": ports})
+    changed = plan.model_copy(update={"target": field})
+    trains = tuple(changed if other == plan else other for other in program.trains)
+    return program.model_copy(update={"objectives": objectives, "trains": trains}), changed
+
+
 def objective_problems(
-    objective: Objective, data: DataPlan, fields: Mapping[str, TensorType]
+    plan: TrainPlan, objective: Objective, data: DataPlan, fields: Mapping[str, TensorType]
 ) -> tuple[FitProblem, ...]:
-    """Every field that an objective uses and the data, once read, does not give so."""
+    """Every field that an objective uses and the data, once read, does not give so.
+
+    The target of `loss = …` is compared by `problems`, which knows what the loss takes.
+    """
     found: list[FitProblem] = []
     for port in objective.inputs:
+        if plan.loss is not None and port.name == plan.target:
+            continue
         wanted = objective.types[port.value]
         given = fields.get(port.name)
         if given is None:

@@ -15,10 +15,12 @@ from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
+from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import gather, misplaced, plain_settings
-from dlspec.passes.trainsteps import FORMS, Common, Steps, common_settings, has_optimizer
+from dlspec.passes.trainbuilding import Common, common_settings
+from dlspec.passes.trainsteps import FORMS, Steps, has_optimizer
 from dlspec.passes.values import TrainedNetwork, contains_unknown, describe
 from dlspec.source import Span
 from dlspec.syntax import tree
@@ -69,7 +71,9 @@ def train_plan(
     plan = TrainPlan.model_construct(**base, each_batch=())
     if not _fits(plan, graph, data, declaration, found, frame):
         return None
-    built = Steps(declaration, models, data, program, frame, plan).built(parts.common)
+    several = any(isinstance(s, tree.StepStatement) for s in declaration.body.statements)
+    building = (Steps if several else OneStep)(declaration, models, data, program, frame, plan)
+    built = building.built(parts.common)
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     if failed or built is None:
         return None

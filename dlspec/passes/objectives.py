@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import cast, get_args
 
 from dlspec.ir.losses import AnyLoss, Loss
+from dlspec.ir.losstargets import target_problem
 from dlspec.ir.types import TensorType, tensor
 from dlspec.passes.arguments import Given, construct
 from dlspec.passes.context import Frame
-from dlspec.passes.losstargets import target_problem
 from dlspec.passes.objectivebuilder import ObjectiveBuilder
 from dlspec.passes.stages import feed
 from dlspec.passes.values import (
@@ -61,14 +61,21 @@ def _loss(
         return UNKNOWN
     if isinstance(target, UntypedField):
         target = builder.settled(target, natural_target(loss, scores.type))
+        return placed(loss, scores, target, given[1].span, builder)
     return compared(loss, scores, target, given[1].span, frame, builder)
 
 
 def natural_target(loss: Loss, scores: TensorType) -> TensorType:
-    """The target that a loss compares scores with where nothing else says it."""
-    if loss.target == "classes":
-        return tensor(*scores.shape[:-1], dtype="int")
-    return scores
+    """The target that a loss compares scores with where only the file knows its type.
+
+    One that is brought into the scores' type and shape, or a column of class numbers, takes
+    whatever the file has.
+    """
+    if loss.target != "classes":
+        return tensor(dtype="int")
+    if scores.rank == 1:
+        return tensor(1, dtype="int")
+    return tensor(*(scores.shape[1:] if scores.rank == 3 else scores.shape[:-1]), dtype="int")
 
 
 def compared(
@@ -92,6 +99,13 @@ def compared(
     if wrong is not None:
         frame.report.error("E0504", span, f"`{loss.kind_name()}` {wrong}")
         return UNKNOWN
+    return placed(loss, scores, target, span, builder)
+
+
+def placed(
+    loss: Loss, scores: Tensor, target: Tensor, span: Span, builder: ObjectiveBuilder
+) -> Tensor:
+    """A loss of scores and a target that fit."""
     before = builder.before(scores, loss.from_logits)
     return builder.loss({"loss": loss, "value": None}, (before, target), span)
 
@@ -130,9 +144,10 @@ def _penalty(
     callee: tree.Name, given: list[Given], span: Span, frame: Frame, builder: ObjectiveBuilder
 ) -> Value:
     """`gradient_penalty(Critic, real, fake)`."""
-    values = [given[0].value, *(feed(g.value, frame, g.span) for g in given[1:])] if given else []
-    if len(values) == 3 and isinstance(values[0], NetworkStage):
-        stage, real, fake = values
+    stage = given[0].value if given else None
+    values = [feed(g.value, frame, g.span) for g in given[1:]]
+    if len(values) == 2 and isinstance(stage, NetworkStage):
+        real, fake = values
         network = stage.network
         if isinstance(network, TrainedNetwork) and isinstance(real, UntypedField):
             graph = frame.context.graphs[network.key]

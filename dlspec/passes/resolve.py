@@ -113,7 +113,8 @@ def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
     further = [
         s.span.text for s in declaration.body.statements if isinstance(s, tree.MinimizeStatement)
     ]
-    further += [_step(*pair) for pair in zip(steps, plan.each_batch, strict=True) if steps]
+    if steps:
+        further += map(_step, steps, plan.each_batch)
     further += [f"require {r.metric} {r.operator} {_literal(r.value)}" for r in plan.requires]
     return _body(settings, tuple(further))
 
@@ -124,9 +125,11 @@ def _step(written: tree.StepStatement, plan: StepPlan) -> str:
     if plan.gradient_clip is not None:
         settings["gradient_clip"] = _literal(plan.gradient_clip)
     lines = [f"    {name} = {value}" for name, value in settings.items()]
-    for statement in written.body.statements:
-        if not isinstance(statement, tree.Bind) or statement.names[0].id not in STEP_SETTINGS:
-            lines.append(f"    {statement.span.text}")
+    lines += [
+        f"    {statement.span.text}"
+        for statement in written.body.statements
+        if not isinstance(statement, tree.Bind) or statement.names[0].id not in STEP_SETTINGS
+    ]
     updates = ", ".join(plan.updates)
     head = f"step {plan.name} updates {updates} every {plan.every} {{"
     return "\n".join([head, *lines, "  }"])

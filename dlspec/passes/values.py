@@ -8,7 +8,7 @@ words and functions are the classes here; none of them is a tuple.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.layer import Layer
@@ -269,28 +269,27 @@ def describe(value: Value) -> str:
     """A value as messages name it: `the number 3`, `a tensor [64, 28, 28]`, `the layer Conv`."""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
-    if value is None:
-        return "`none`"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return "a text in quotes"
     if isinstance(value, tuple):
         return "a list of tensors" if is_flow(value) else "a list"
-    if isinstance(value, SymbolicDim):
-        return f"the run-time size {value}"
-    if isinstance(value, Tensor):
-        return f"a tensor {value.type.shape_text()}"
-    if isinstance(value, Word | Function):
-        return f"`{value.id if isinstance(value, Word) else value.name}`"
-    if isinstance(value, LayerStage):
-        return f"the layer `{value.name}`"
-    if isinstance(value, NetworkStage):
-        return f"the {value.network.noun} `{value.network.name}`"
-    if isinstance(value, Network):
-        return f"the {value.noun} `{value.name}`"
-    if isinstance(value, UntypedField):
-        return f"the field `{value.name}`, whose type is known only when the data is read"
-    if isinstance(value, Absent):
-        return "an auxiliary output"
-    return "a stage"
+    rule = next((rule for cls, rule in _DESCRIBED if isinstance(value, cls)), None)
+    return rule(value) if rule is not None else "a stage"
+
+
+_DESCRIBED: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    (type(None), lambda value: "`none`"),
+    ((int, float), lambda value: f"the number {value}"),
+    (str, lambda value: "a text in quotes"),
+    (SymbolicDim, lambda value: f"the run-time size {value}"),
+    (Tensor, lambda value: f"a tensor {value.type.shape_text()}"),
+    (Word, lambda value: f"`{value.id}`"),
+    (Function, lambda value: f"`{value.name}`"),
+    (LayerStage, lambda value: f"the layer `{value.name}`"),
+    (NetworkStage, lambda value: f"the {value.network.noun} `{value.network.name}`"),
+    (Network, lambda value: f"the {value.noun} `{value.name}`"),
+    (
+        UntypedField,
+        lambda value: f"the field `{value.name}`, whose type is known only when it is read",
+    ),
+    (Absent, lambda value: "an auxiliary output"),
+)
+"""Kinds of values and how messages name them."""

@@ -21,7 +21,7 @@ from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
-from dlspec.passes.fit import FitProblem, objective_problems, problems, target_field
+from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.device import (
     Numerics,
@@ -51,10 +51,10 @@ def prepare_training(
     device = choose_device(options.device)
     dataset = load(program.data[plan.data], options.data_root, options.data)
     facts = run_facts(program, plan, options, dataset)
-    plan = with_target(plan, dataset)
-    check_data(program, plan, dataset)
-    objective = Objective(program, plan)
-    rewritten = rewrite(program) if options.rewrites and build is None else Rewritten(program, ())
+    fitted, plan = with_target(program, plan, dataset)
+    check_data(fitted, plan, dataset)
+    objective = Objective(fitted, plan)
+    rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
@@ -122,10 +122,12 @@ def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
         raise SpecProblem(str(problem)) from problem
 
 
-def with_target(plan: TrainPlan, dataset: Dataset) -> TrainPlan:
-    """The plan with the field that the loss compares, known once the files have been read."""
+def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Program, TrainPlan]:
+    """The same with the field that the loss compares, known once the files have been read."""
     found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
-    return plan if plan.target in dataset.fields else plan.model_copy(update={"target": found})
+    if plan.target in dataset.fields:
+        return program, plan
+    return retargeted(program, plan, found)
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
@@ -169,7 +171,7 @@ def _problems(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[FitP
         problem
         for step in plan.each_batch
         for problem in objective_problems(
-            program.objectives[step.objective], dataset.plan, dataset.fields
+            plan, program.objectives[step.objective], dataset.plan, dataset.fields
         )
     )
 

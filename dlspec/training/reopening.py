@@ -93,8 +93,8 @@ def evaluate(
     dataset: Dataset = load(
         run.program.data[run.plan.data], data_root or run.data_root(), data or run.replacement()
     )
-    plan = with_target(run.plan, dataset)
-    check_data(run.program, plan, dataset)
+    program, plan = with_target(run.program, run.plan, dataset)
+    check_data(program, plan, dataset)
     if len(dataset.test) == 0:
         raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
     numerics = choose_numerics(chosen, "float32", (model,))
@@ -102,7 +102,7 @@ def evaluate(
     return evaluate_split(
         place(model, numerics),
         plan,
-        Objective(run.program, plan),
+        Objective(program, plan),
         dataset.test,
         for_evaluation,
         numerics,

@@ -14,10 +14,10 @@ from dlspec.backends.torch.printer import WIDTH, literal, quoted, statement
 from dlspec.ir.forms import Unsupported
 from dlspec.ir.graph import CallNode, LayerNode, Program
 from dlspec.ir.losses import Loss
+from dlspec.ir.losstargets import class_axis
 from dlspec.ir.objective import LossNode, NoiseNode, Objective, ObjectiveNode, PenaltyNode
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
-from dlspec.passes.losstargets import class_axis
 
 LONGEST_INLINE = 60
 _ROLES = {"loss": "term", "gradient_penalty": "penalty"}
@@ -64,7 +64,12 @@ class Functions:
         """The models as parameters: name of the model to name of the variable."""
         if len(self.classes) == 1:
             return dict.fromkeys(self.classes, "model")
-        return {name: variable(snake_case(name), ("batch",)) for name in self.classes}
+        return {name: model_variable(name) for name in self.classes}
+
+
+def model_variable(name: str) -> str:
+    """What the model of that name is called where there are several."""
+    return variable(snake_case(name), ("batch", "splits", "data", "model", "device"))
 
 
 def emit_functions(program: Program, plan: TrainPlan) -> str:
@@ -154,12 +159,13 @@ class _Function:
             isinstance(node, LayerNode) and all(name in self.scalars for name in node.inputs)
         ):
             self.scalars.add(value)
-        named = value != node.path
+        named = value != node.path or isinstance(node, NoiseNode)
         return self._kept(value, text, named=named, wanted="" if named else _ROLES.get(node.op, ""))
 
     def _kept(self, value: str, text: str, *, named: bool, wanted: str = "") -> list[str]:
         """Nothing where the expression can stand where it is used, else an assignment."""
-        if self.uses.get(value, 0) == 1 and not named and len(text) <= LONGEST_INLINE:
+        last = value == self.objective.value("loss")
+        if self.uses.get(value, 0) == 1 and (last or (not named and len(text) <= LONGEST_INLINE)):
             self.texts[value] = text
             return []
         self.texts[value] = self._variable(wanted or value)

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from dlspec.ir.dims import Dim
-from dlspec.ir.losses import Target
+from dlspec.ir.losses import Loss
+from dlspec.ir.metrics import Metric
 from dlspec.ir.types import TensorType
 
 
-class Compares(Protocol):
-    """A loss or a metric: what kind of target it compares with."""
-
-    @property
-    def target(self) -> Target: ...
-
-    @classmethod
-    def kind_name(cls) -> str: ...
-
-
 def target_problem(
-    compares: Compares,
+    compares: Loss | Metric,
     output: TensorType,
     target: TensorType,
     classes: tuple[str, ...] | None = None,
