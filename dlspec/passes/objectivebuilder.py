@@ -23,6 +23,10 @@ class ObjectiveBuilder(GraphBuilder):
         super().__init__()
         self.program = program
         self.fields: dict[str, Tensor] = {}
+        self.awaited: tuple[str, tuple[Tensor, ...]] | None = None
+        """The model and the inputs of the call that stands for the `train` itself: the first one
+        that is written out is this one, so that the model runs once."""
+        self.results: tuple[Tensor, ...] = ()
 
     def field(self, name: str, type: TensorType, span: Span) -> Tensor:
         """A field of the data; its path is taken, so that no node has its name."""
@@ -48,6 +52,9 @@ class ObjectiveBuilder(GraphBuilder):
         name: str | None = None,
     ) -> tuple[Tensor, ...]:
         """Append a call of a model being trained; its results, auxiliaries behind them."""
+        if self.awaited == (network.name, inputs):
+            self.awaited = None
+            return self.results[: len(types)]
         return self._node(
             CallNode, name or network.name, inputs, types, span,
             shares=network.name, graph=network.key, logits=False,

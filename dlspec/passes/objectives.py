@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
+from dlspec.ir.dims import symbol
 from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.losstargets import target_problem
 from dlspec.ir.types import TensorType, tensor
@@ -71,6 +72,8 @@ def natural_target(loss: Loss, scores: TensorType) -> TensorType:
     One that is brought into the scores' type and shape, or a column of class numbers, takes
     whatever the file has.
     """
+    if loss.kind_name() == "ctc":
+        return tensor(symbol("symbols"), dtype="int")
     if loss.target != "classes":
         return tensor(dtype="int")
     if scores.rank == 1:

@@ -120,4 +120,5 @@ class OneStep(Building):
         ports = (*graph.outputs, *(graph.auxiliaries if training else ()))
         types = tuple(graph.types[port.value] for port in ports)
         results = builder.trained(model, inputs, types, span)
+        builder.awaited, builder.results = (model.name, inputs), results
         return {port.name: value for port, value in zip(ports, results, strict=True)}

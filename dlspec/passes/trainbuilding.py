@@ -95,7 +95,7 @@ class Building:
             for graph in (self.program.graphs[model.key] for model in self.models)
             for port in graph.inputs
         }
-        names = [name.id for name in named(self.declaration.body)]
+        names = named(self.declaration.body)
         for name in dict.fromkeys([*self.data.source.field_names, *names]):
             if scope.find(name) is not None or name in objectives.FUNCTIONS:
                 continue
@@ -151,14 +151,23 @@ class Building:
         )
 
 
-def named(body: tree.Body) -> list[tree.Name]:
-    """Every plain name in a body's expressions, in the order of the page."""
-    found: list[tree.Name] = []
+def named(body: tree.Body) -> list[str]:
+    """The names in a body's expressions that are neither called nor bound there, in order."""
+    found: dict[str, None] = {}
+    bound: set[str] = set()
     waiting: list[Any] = [body]
     while waiting:
         node = waiting.pop()
         if isinstance(node, tree.Name):
-            found.append(node)
+            found[node.id] = None
+        elif isinstance(node, tree.Call) and isinstance(node.callee, tree.Name):
+            waiting += reversed([argument.value for argument in node.arguments])
+        elif isinstance(node, tree.Bind):
+            bound |= {name.id for name in node.names}
+            waiting.append(node.value)
+        elif isinstance(node, tree.As):
+            bound.add(node.name.id)
+            waiting.append(node.value)
         elif isinstance(node, tuple):
             waiting += reversed(cast("tuple[Any, ...]", node))
-    return found
+    return [name for name in found if name not in bound]

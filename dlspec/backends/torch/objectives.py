@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 
@@ -22,7 +23,6 @@ from dlspec.layers import snake_case
 LONGEST_INLINE = 60
 _ROLES = {"loss": "term", "gradient_penalty": "penalty"}
 """What values without a name of their own are called."""
-_ATOM = re.compile(r"[\w.]+(\(.*\)|\[[^\[\]]*\])?(\.\w+\(\))?", re.DOTALL)
 
 
 class Functions:
@@ -255,7 +255,9 @@ class _Function:
                 if filled
                 else f"torch.full_like({scores}, {literal(node.value)})"
             )
-        elif loss.target == "classes" and loss.kind != "ctc":
+        elif loss.kind == "ctc":  # its target has another length than its scores
+            target = texts[1]
+        elif loss.target == "classes":
             target = texts[1]
             axis = class_axis(*types)
             if types[1].shape == (1,) and types[0].rank == 1:
@@ -288,4 +290,7 @@ def _keywords(loss: Loss, scores: str) -> list[str]:
 
 
 def _wrapped(text: str) -> str:
-    return text if _ATOM.fullmatch(text) else f"({text})"
+    """An expression that an operator may stand beside."""
+    whole = ast.parse(text, mode="eval").body
+    atoms = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Constant)
+    return text if isinstance(whole, atoms) else f"({text})"
