@@ -13,10 +13,10 @@ from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
-from dlspec.passes.objectivebuilder import ObjectiveBuilder
 from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.search import check_search
 from dlspec.passes.spellings import foreign_help
+from dlspec.passes.trained import of_objectives, trained_stage
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
@@ -91,11 +91,8 @@ def _call_function(
     given = _evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
-    if isinstance(frame.builder, ObjectiveBuilder):
-        from dlspec.passes import objectives  # which builds on this module
-
-        if callee.id in objectives.FUNCTIONS:
-            return objectives.call(callee, given, expression.span, frame.as_flow())
+    if (found := of_objectives(callee, given, expression.span, frame)) is not None:
+        return found
     if callee.id in operators.TENSOR_FUNCTIONS and given and _is_data(given[0].value):
         return operators.call(callee.id, given, expression.span, frame.as_flow())
     if callee.id in constants.FUNCTIONS:
@@ -114,13 +111,6 @@ def _call_function(
         return value
     if callee.id in operators.TENSOR_FUNCTIONS:
         frame.report.error("E0306", expression.span, f"`{callee.id}` takes a tensor")
-        return UNKNOWN
-    from dlspec.passes.objectives import FUNCTIONS  # which builds on this module
-
-    if callee.id in FUNCTIONS:
-        frame.report.error(
-            "E0109", callee.span, f"`{callee.id}` belongs in a `train`: in `minimize` or a `step`"
-        )
         return UNKNOWN
     frame.report.error(
         "E0201",
@@ -201,16 +191,8 @@ def named_stage(
         if not isinstance(network, Network):
             return UNKNOWN
         network.used = True
-        if isinstance(network, TrainedNetwork) and given:
-            frame.report.error(
-                "E0304",
-                span,
-                f"`{network.name}` is the model being trained; its arguments stand in `train`",
-                help=f"write `train {network.name}(…) on …`",
-            )
-            return UNKNOWN
         if isinstance(network, TrainedNetwork):
-            return NetworkStage(network, (), span)
+            return trained_stage(network, given, span, frame)
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:

@@ -9,7 +9,6 @@ from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE
 from dlspec.ir.types import TensorType
 from dlspec.passes.context import Frame, unknown
-from dlspec.passes.objectivebuilder import ObjectiveBuilder
 from dlspec.passes.values import (
     STAGES,
     UNKNOWN,
@@ -22,7 +21,6 @@ from dlspec.passes.values import (
     Stage,
     Tensor,
     TrainedNetwork,
-    UntypedField,
     Value,
     contains_unknown,
     describe,
@@ -245,6 +243,8 @@ def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | 
     assert frame.builder is not None
     network = stage.network
     if isinstance(network, TrainedNetwork):
+        from dlspec.passes.trained import apply_trained  # which builds on this module
+
         return apply_trained(network, value, stage.span, frame, name)
     inputs = tensors(value, frame, stage.span, f"`{network.name}`")
     if inputs is None:
@@ -267,33 +267,4 @@ def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | 
     frame.context.check_layers(frame.builder.layers, stage.span)
     if stage.shared is not None and stage.shared.path is None:
         stage.shared.path = frame.builder.last_path
-    return outputs[0] if len(outputs) == 1 else outputs
-
-
-def apply_trained(
-    network: TrainedNetwork, value: Value, span: Span, frame: Frame, name: str | None = None
-) -> Value:
-    """The results of the model being trained; a field without a type takes the input's."""
-    builder = frame.builder
-    if not isinstance(builder, ObjectiveBuilder):
-        return UNKNOWN
-    graph = frame.context.graphs[network.key]
-    wanted = tuple(graph.types[port.value] for port in graph.inputs)
-    given = value if isinstance(value, tuple) else (value,)
-    if len(given) == len(wanted):
-        value = tuple(
-            builder.settled(item, type) if isinstance(item, UntypedField) else item
-            for item, type in zip(given, wanted, strict=True)
-        )
-    inputs = tensors(value, frame, span, f"`{network.name}`")
-    if inputs is None:
-        return UNKNOWN
-    instance = frame.context.instantiate(
-        NetworkStage(network.original, network.stage.arguments, span),
-        tuple(item.type for item in inputs),
-        frame.context,
-    )
-    if instance.key is None:
-        return UNKNOWN
-    outputs = builder.trained(network, inputs, instance.outputs, span, name)
     return outputs[0] if len(outputs) == 1 else outputs
