@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dlspec.ir.graph import CallNode, Graph, LayerNode, Node
+from dlspec.ir.graph import CallNode, Graph, LayerNode
+from dlspec.ir.nodes import BaseNode
+from dlspec.ir.objective import Objective
 
 
 class Makers:
@@ -12,9 +14,9 @@ class Makers:
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         self.graphs = graphs
-        self._found: dict[str, dict[str, Node]] = {}
+        self._found: dict[str, dict[str, BaseNode]] = {}
 
-    def of(self, graph: Graph) -> dict[str, Node]:
+    def of(self, graph: Graph | Objective) -> dict[str, BaseNode]:
         """The nodes of a graph by the values they make."""
         if graph.key not in self._found:
             self._found[graph.key] = {v: node for node in graph.nodes for v in node.outputs}

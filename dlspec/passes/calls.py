@@ -9,24 +9,25 @@ from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
 from dlspec.layers import (
     activations,
-    broken,
     find,
-    layer_names,
     spelled,
 )
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
-from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.scope import did_you_mean
 from dlspec.passes.search import check_search
 from dlspec.passes.spellings import foreign_help
+from dlspec.passes.trained import of_objectives, trained_stage
+from dlspec.passes.unknown import unknown_type
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
     LayerStage,
     Network,
     NetworkStage,
+    TrainedNetwork,
     Unknown,
     Value,
     Word,
@@ -35,9 +36,6 @@ from dlspec.passes.values import (
 )
 from dlspec.source import Span
 from dlspec.syntax import tree
-
-PLANNED_LAYERS = frozenset({"Unembed"})
-"""Layers of the language whose meaning this version does not have yet."""
 
 Evaluate: TypeAlias = Callable[[tree.Expr, Frame], Value]
 
@@ -94,6 +92,8 @@ def _call_function(
     given = _evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
+    if (found := of_objectives(callee, given, expression.span, frame)) is not None:
+        return found
     if callee.id in operators.TENSOR_FUNCTIONS and given and _is_data(given[0].value):
         return operators.call(callee.id, given, expression.span, frame.as_flow())
     if callee.id in constants.FUNCTIONS:
@@ -149,7 +149,7 @@ def _call_type(
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
         _evaluated(named, frame, evaluate)
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     arguments = expression.arguments
     if layer is not None and any(_is_planned(argument) for argument in arguments):
@@ -192,10 +192,12 @@ def named_stage(
         if not isinstance(network, Network):
             return UNKNOWN
         network.used = True
+        if isinstance(network, TrainedNetwork):
+            return trained_stage(network, given, span, frame)
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     return _layer_stage(*layer, callee, given, span, frame, activation)
 
@@ -310,27 +312,3 @@ def _network_stage(
             return UNKNOWN
     values = tuple((p.name.id, found[p.name.id].value) for p in declared if p.name.id in found)
     return NetworkStage(network, values, span)
-
-
-def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
-    if callee.id in PLANNED_LAYERS:
-        frame.report.error(
-            "E0210",
-            callee.span,
-            f"this version of dlspec does not know the layer `{callee.id}` yet",
-        )
-        return
-    problem = broken(callee.id)
-    if problem is not None:
-        frame.report.error("E0212", callee.span, str(problem), help="tell its authors")
-        return
-    help = foreign_help(callee.id) or did_you_mean(
-        callee.id, [*_capitalised(frame.scope), *layer_names()]
-    )
-    frame.report.error(
-        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
-    )
-
-
-def _capitalised(scope: Scope) -> list[str]:
-    return [name for name in scope.visible() if name[:1].isupper()]

@@ -13,6 +13,7 @@ from dlspec.layers import activations
 from dlspec.passes.context import Context
 from dlspec.passes.images import warn_of_images
 from dlspec.passes.mending import without_bias, without_second
+from dlspec.passes.scores import warn_of_losses
 from dlspec.source import Span
 
 _FARTHEST = 50
@@ -25,6 +26,7 @@ def warn_of_graphs(program: Program, context: Context) -> None:
     for graph in program.graphs.values():
         _warn(graph, makers, context)
     warn_of_images(program, makers, context)
+    warn_of_losses(program, makers, context)
     called = {
         program.graphs[node.graph].name
         for graph in program.graphs.values()
