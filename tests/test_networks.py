@@ -82,7 +82,8 @@ def _mobilenet(width: float, parameters: int, macs: int) -> Network:
 
 APPLIED = [
     Network(
-        "LeNet", "lenet", "LeNet", {}, {"image": [1, 28, 28]}, {"output": [10]}, 1_256_080, 6_522_000
+        "LeNet", "lenet", "LeNet", {}, {"image": [1, 28, 28]}, {"output": [10]},
+        1_256_080, 6_522_000,
     ),
     Network(
         "LeNet on three channels", LENET_IN_COLOUR, "InColour", {}, {"image": [3, 28, 28]},
