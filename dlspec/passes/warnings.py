@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dlspec.diagnostics import Label
 from dlspec.ir.graph import Graph, LayerNode, Node, Program
+from dlspec.ir.layer import Layer
 from dlspec.passes.context import Context
 
 
@@ -79,10 +80,20 @@ def _pair(graph: Graph, before: LayerNode, node: LayerNode, alone: bool, context
             f"`{node.layer.kind}` twice in a row is `{node.layer.kind}` once",
             labels=[Label(place, "the first")],
         )
-    if before.layer.normalizes_scores and node.layer.weights(graph.input_types(node)):
+    if (
+        before.layer.normalizes_scores
+        and node.layer.weights(graph.input_types(node))
+        and not _weighs(node.layer)
+    ):
         context.report.warning(
             "W0402",
             place,
             f"`{before.layer.kind}` in the middle of a network: `{node.layer.kind}` follows it",
             help="leave it out, or use it as the last layer",
         )
+
+
+def _weighs(layer: Layer) -> bool:
+    """Whether a layer has no bias though it could: behind shares it gives the mean of its
+    weights, which is what shares are for."""
+    return getattr(layer, "bias", True) is False
