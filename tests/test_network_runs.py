@@ -26,8 +26,8 @@ ALWAYS_RUN = {
     "GoogLeNet, auxiliaries", "GoogLeNet, BatchNorm, auxiliaries",
     "Inception v2", "Inception v2, separable", "Inception v3 of Keras", "Inception v4",
     "Inception-ResNet v1", "Inception-ResNet v2", "ResNet-18", "ResNet-50",
-    "MobileNet v1, width 0.25", "character LSTM", "colorization", "DCGAN generator", "DCGAN discriminator",
-    "StarGAN generator", "StarGAN discriminator",
+    "MobileNet v1, width 0.25", "character LSTM", "DCGAN generator", "DCGAN discriminator",
+    "StarGAN generator", "StarGAN discriminator", "colorization",
 }  # fmt: skip
 
 
