@@ -58,7 +58,7 @@ def command(paths: tuple[str, ...], check: bool, diff: bool, format: str) -> int
 
 
 def _outcomes(paths: Sequence[str], *, dry: bool) -> list[Outcome]:
-    """Lay out all files, the garbage collector off: there are no cycles, and it halves the speed."""
+    """Lay out all files without garbage collection: no cycles are made, and it halves the speed."""
     import gc
 
     files = spec_files(paths)
