@@ -179,6 +179,25 @@ def test_what_a_comment_can_say(text: str, expected: list[str]) -> None:
     assert [code for code in found if code != "W0102" or expected == ["W0102"]] == expected
 
 
+LONG = """\
+model Net {
+  input image: float[3, 32, 32]
+  Conv(64, 7, stride=2, padding=3, dilation=1, groups=1, padding_mode=zeros) -> BatchNorm -> MaxPool(3, stride=2) -> BatchNorm # dlspec: allow W0301
+  # dlspec: allow W0301
+  (Conv(16, 3, padding=1, stride=1, dilation=1) -> BatchNorm, Conv(16, 3, padding=1) -> ReLU, Conv(16, 1) -> BatchNorm) -> Concat
+}
+"""  # noqa: E501
+
+
+def test_a_line_that_is_laid_out_in_several_stays_allowed(tmp_path: Path) -> None:
+    spec = tmp_path / "net.dlnet"
+    spec.write_text(LONG)
+    assert codes(spec) == []
+    assert run("fmt", spec).exit_code == 0
+    assert len(spec.read_text().splitlines()) > len(LONG.splitlines())
+    assert codes(spec) == []
+
+
 CONDITIONAL = """\
 model Net(norm={norm}) {{
   input image: float[3, 12, 12]

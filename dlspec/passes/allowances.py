@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from dlspec.diagnostics import Diagnostic, Report
+from dlspec.diagnostics import Report
 from dlspec.diagnostics.codes import CODES
 from dlspec.passes.scope import did_you_mean
 from dlspec.source import Source, Span
@@ -23,7 +23,7 @@ ABOUT_ALLOWANCES = ("W0101", "W0102")
 
 
 class Idle(NamedTuple):
-    """A code in a comment that silences nothing, and the line that the comment speaks of."""
+    """A code in a comment that silences nothing, and the line of the statement it speaks of."""
 
     code: Span
     line: int
@@ -35,23 +35,23 @@ def without_allowed(report: Report, sources: Iterable[Source]) -> tuple[Report, 
     left = Report()
     allowed: dict[tuple[Source, int, str], list[Idle]] = {}
     idle: dict[Idle, None] = {}
+    statements: dict[Source, Mapping[int, int]] = {}
     for source in sources:
-        for one in allowances(source):
+        found, statements[source] = allowances(source)
+        for one in found:
             for code in _readable(one, left):
                 allowed.setdefault((source, one.line, code.text), []).append(Idle(code, one.line))
                 idle[Idle(code, one.line)] = None
     for diagnostic in report.diagnostics:
-        places = allowed.get(_key(diagnostic)) if allowed else None
+        source, line = diagnostic.span.source, diagnostic.span.line
+        line = statements.get(source, {}).get(line, line)
+        places = allowed.get((source, line, diagnostic.code))
         if places is None or diagnostic.severity == "error":
             left.add(diagnostic)
         else:
             for place in places:
                 idle.pop(place, None)
     return left, list(idle)
-
-
-def _key(diagnostic: Diagnostic) -> tuple[Source, int, str]:
-    return diagnostic.span.source, diagnostic.span.line, diagnostic.code
 
 
 def _readable(allowance: Allowance, report: Report) -> list[Span]:
@@ -89,7 +89,8 @@ def tell_idle(
     Where a line hangs on parameters or branches, other arguments may give the warning.
     """
     source = module.span.source
-    hanging = _hanging_lines(module, spans)
+    statements = allowances(source).statements
+    hanging = {statements.get(line, line) for line in _hanging_lines(module, spans)}
     for code, line in idle:
         if code.source is source and line not in hanging:
             report.warning(
