@@ -64,13 +64,14 @@ def _pair(graph: Graph, before: LayerNode, node: LayerNode, alone: bool, context
     """Warnings about a layer and the one in front of it."""
     span = context.spans[(graph.key, node.path)]
     place = context.spans[(graph.key, before.path)]
-    if node.layer.cancels_bias and before.layer.has_bias and alone:
+    cancels = node.layer.cancels_bias and before.layer.has_bias and alone
+    if cancels and place not in context.biases_written:
         context.report.warning(
             "W0301",
             place,
             f"`{node.layer.kind}` behind this `{before.layer.kind}` cancels its bias",
             labels=[Label(span, "it subtracts the mean here")],
-            help="write `bias=false`",
+            help="write `bias=false`, or `bias=true` where a published network has it",
         )
     if node.layer.idempotent and node.layer == before.layer:
         context.report.warning(
