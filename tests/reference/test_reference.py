@@ -17,7 +17,7 @@ import pytest
 import torch
 import written
 from torch import Tensor, nn
-from transplant import Order, children_first, draw, layers, transplant
+from transplant import Order, as_created, before, draw, layers, shortcuts_first, transplant
 
 import dlspec
 from dlspec.backends.torch import emit_module, load_module
@@ -50,10 +50,20 @@ class Network(NamedTuple):
     scale: float = 1.0
 
 
+AUXILIARIES = {"auxiliaries": "true"}
+
+
 def _vgg(depth: int, normalized: bool) -> Network:
     name = f"vgg{depth}_bn" if normalized else f"vgg{depth}"
     settings = {"depth": str(depth), "batch_norm": str(normalized).lower()}
     return Network(name, "vgg", "VGG", peers.torchvision(name, init_weights=False), settings)
+
+
+def _resnet(depth: int) -> Network:
+    name, settings = f"resnet{depth}", {"depth": str(depth)}
+    return Network(
+        name, "resnet", "ResNet", peers.torchvision(name), settings, order=shortcuts_first
+    )
 
 
 def _mobilenet(width: float) -> Network:
@@ -70,13 +80,49 @@ NETWORKS = [
     Network("alexnet_one_tower", "alexnet", "AlexNetOneTower", peers.torchvision("alexnet")),
     *(_vgg(depth, normalized) for depth in (11, 13, 16, 19) for normalized in (False, True)),
     *(_mobilenet(width) for width in (1.0, 0.75, 0.5, 0.25)),
+    Network(
+        "googlenet_caffe", "googlenet", "GoogLeNet", written.GoogLeNet, AUXILIARIES, scale=1000
+    ),
+    Network(
+        "googlenet_batch_norm", "googlenet", "GoogLeNet",
+        peers.torchvision("googlenet", init_weights=False, aux_logits=True),
+        AUXILIARIES | {"batch_norm": "true"}, before(aux1="inception4b", aux2="inception4e"),
+        {"logits": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"},
+    ),
+    Network(
+        "inception_v2", "inception_v2", "InceptionV2",
+        peers.pytorchcv("bninception", "bninception"),
+    ),
+    Network(
+        "inception_v2_separable", "inception_v2", "InceptionV2", written.SlimInception,
+        {"separable": "true"},
+    ),
+    Network(
+        "inception_v3", "inception_v3", "InceptionV3",
+        peers.torchvision("inception_v3", init_weights=False, aux_logits=True),
+        AUXILIARIES, names={"logits": "logits", "aux": "aux_logits"},
+    ),
+    Network(
+        "inception_v3_keras", "inception_v3", "InceptionV3", lambda: peers.Keras("InceptionV3"),
+        {"scale": "false"}, as_created,
+    ),
+    Network("inception_v4", "inception_v4", "InceptionV4", peers.timm("inception_v4")),
+    Network(
+        "inception_resnet_v1", "inception_resnet_v1", "InceptionResNetV1",
+        peers.pytorchcv("inceptionresnetv1", "inceptionresnetv1"),
+    ),
+    Network(
+        "inception_resnet_v2", "inception_resnet_v2", "InceptionResNetV2",
+        peers.timm("inception_resnet_v2"),
+    ),
+    *(_resnet(depth) for depth in (18, 34, 50, 101, 152)),
     Network("char_lstm", "char_lstm", "CharLSTM", written.CharLSTM),
     Network("dcgan_generator", "dcgan", "Generator", written.DCGANGenerator),
     Network("dcgan_discriminator", "dcgan", "Discriminator", written.dcgan_discriminator),
     Network("stargan_generator", "stargan", "Generator", written.StarGANGenerator),
     Network("stargan_discriminator", "stargan", "Discriminator", written.StarGANDiscriminator),
     Network("colorization", "colorization", "Colorization", written.Colorization, scale=50),
-]
+]  # fmt: skip
 
 
 def theirs_of(network: Network) -> tuple[Any, dict[str, Any]]:
@@ -108,9 +154,17 @@ def inputs_of(model: dlspec.Model, scale: float, batch: int = 2) -> dict[str, Te
     return drawn
 
 
-def by_name(value: Any, model: dlspec.Model) -> dict[str, Tensor]:
+def by_name(value: Any, model: dlspec.Model, names: Mapping[str, str]) -> dict[str, Tensor]:
     """Results by the names of a model's outputs."""
+    if names:
+        return {ours: getattr(value, theirs) for ours, theirs in names.items()}
     return value if isinstance(value, dict) else {model.graph.outputs[0].name: value}
+
+
+def waken(module: Any, model: dlspec.Model) -> None:
+    """Make a network give its auxiliary outputs, while Dropout and BatchNorm go on as in use."""
+    if model.graph.auxiliaries:
+        module.training = True
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
@@ -119,7 +173,35 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
+class Results(NamedTuple):
+    """The inputs, our weights, the scores of both by output, and what ours gives in use."""
+
+    inputs: dict[str, Tensor]
+    weights: dict[str, Any]
+    wanted: dict[str, Tensor]
+    found: dict[str, Tensor]
+    given: dict[str, Tensor]
+
+
 every_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+
+
+def results(network: Network, spec: dlspec.Spec) -> Results:
+    """What both give on the same inputs with the same weights."""
+    model = spec.models[network.model]
+    other, states = theirs_of(network)
+    ours = ours_of(spec, network.model)
+    transplant(states, layers(ours), network.order)
+    inputs = inputs_of(model, network.scale)
+    with torch.inference_mode():
+        given = by_name(ours(*inputs.values()), model, {})
+        waken(ours, model)
+        waken(other, model)
+        scores = getattr(ours, "logits", ours)
+        wanted = by_name(other(*inputs.values()), model, network.names)
+        found = by_name(scores(*inputs.values()), model, {})
+    weights = {name: value.numpy() for name, value in ours.state_dict().items()}
+    return Results(inputs, weights, wanted, found, given)
 
 
 @every_network
@@ -127,24 +209,48 @@ def test_it_computes_what_others_compute(
     network: Network, record_property: Callable[[str, object], None]
 ) -> None:
     spec = dlspec.load(SPECS / f"{network.spec}.dlnet", network.settings)
-    model = spec.models[network.model]
-    other, states = theirs_of(network)
-    ours = ours_of(spec, network.model)
-    transplant(states, layers(ours), network.order)
-    inputs = inputs_of(model, network.scale)
-    before_softmax = hasattr(ours, "logits")
-    with torch.inference_mode():
-        wanted = by_name(other(*inputs.values()), model)
-        got = by_name((ours.logits if before_softmax else ours)(*inputs.values()), model)
-        assert wanted.keys() == got.keys()
-        for name, theirs in wanted.items():
-            assert distance(theirs[:1], theirs[1:]) > 1e-3, "it hardly sees its input"
-            away = distance(got[name], theirs)
-            record_property(name, away)
-            assert away < CLOSE, f"{name} is {away:.1e} away"
-        finals = by_name(ours(*inputs.values()), model)
-    file = model.to_onnx({name: value.numpy() for name, value in ours.state_dict().items()})
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    run = session.run(list(finals), {name: value.numpy() for name, value in inputs.items()})
-    for name, found in zip(finals, run, strict=True):
-        assert distance(torch.tensor(np.asarray(found)), finals[name]) < CLOSE, f"{name} in ONNX"
+    made = results(network, spec)
+    assert made.found.keys() == made.wanted.keys()
+    for name, theirs in made.wanted.items():
+        assert distance(theirs[:1], theirs[1:]) > 1e-3, f"{name} hardly sees the input"
+        away = distance(made.found[name], theirs)
+        record_property(name, away)
+        assert away < CLOSE, f"{name} is {away:.1e} away"
+    away = max(onnx_distances(spec.models[network.model], made))
+    record_property("ONNX Runtime", away)
+    assert away < CLOSE, f"ONNX Runtime is {away:.1e} away"
+
+
+def onnx_distances(model: dlspec.Model, made: Results) -> list[float]:
+    """How far ONNX Runtime is from the emitted module, for each output."""
+    session = onnxruntime.InferenceSession(
+        model.to_onnx(made.weights), providers=["CPUExecutionProvider"]
+    )
+    inputs = {name: value.numpy() for name, value in made.inputs.items()}
+    run = session.run(list(made.given), inputs)
+    pairs = zip(run, made.given.values(), strict=True)
+    return [distance(torch.tensor(np.asarray(found)), wanted) for found, wanted in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("mobilenet_0.25", "stride=stride, padding=same", "stride=stride, padding=1"),
+        ("mobilenet_0.25", "eps=1e-3", "eps=1e-5"),
+        ("inception_v3", "AvgPool(3, stride=1, padding=1,", "AvgPool(3, stride=1, padding=same,"),
+        ("inception_resnet_v2", "after=Identity", "after=ReLU"),
+        ("alexnet_caffe", "-> LRN(5) -> MaxPool(3, stride=2)", "-> MaxPool(3, stride=2) -> LRN(5)"),
+    ],
+)
+def test_a_mistake_that_keeps_every_shape_is_seen(
+    name: str, right: str, wrong: str, record_property: Callable[[str, object], None]
+) -> None:
+    network = next(network for network in NETWORKS if network.name == name)
+    text = (SPECS / f"{network.spec}.dlnet").read_text(encoding="utf-8")
+    assert right in text
+    text = text.replace(right, wrong).replace('"blocks.dlnet"', '"std:blocks"')
+    made = results(network, dlspec.loads(text, network.settings))
+    scores = next(iter(made.wanted))
+    away = distance(made.found[scores], made.wanted[scores])
+    record_property(f"with `{wrong}`", away)
+    assert away > 3 * CLOSE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from math import sqrt
 
@@ -65,27 +66,42 @@ def transplant(theirs: dict[str, State], ours: dict[str, State], order: Order | 
 
 
 def _dense(value: Tensor, like: Tensor | None) -> Tensor:
-    """A 1×1 kernel as the weight of a Dense, where ours is one: on a single cell they are the same."""
+    """A 1×1 kernel as the weight of a Dense, where ours is one: on one cell they do the same."""
     if like is not None and like.ndim == 2 and value.shape[2:].numel() == 1:
         return value.flatten(1)
     return value
 
 
-def children_first(*first: str) -> Order:
-    """Children of these names before their siblings, as a spec that binds the shortcut first."""
+def before(**places: str) -> Order:
+    """Moves a part in front of another, `aux1="inception4b"`: where the spec writes it."""
 
     def order(names: list[str]) -> list[str]:
-        places = {name: place for place, name in enumerate(names)}
-
-        def key(name: str) -> tuple[int, int, int]:
-            parts = name.split(".")
-            for depth, part in enumerate(parts):
-                if part in first:
-                    parent = ".".join(parts[:depth])
-                    begin = min(p for n, p in places.items() if n.startswith(f"{parent}."))
-                    return begin, 0, places[name]
-            return places[name], 1, places[name]
-
-        return sorted(names, key=key)
+        for part, other in places.items():
+            moved = [name for name in names if name.startswith(f"{part}.")]
+            rest = [name for name in names if name not in moved]
+            start = next(i for i, name in enumerate(rest) if name.startswith(f"{other}."))
+            names = rest[:start] + moved + rest[start:]
+        return names
 
     return order
+
+
+def shortcuts_first(names: list[str]) -> list[str]:
+    """ResNet's shortcut before the rest of its block: the spec binds it before it changes `it`."""
+    blocks = [re.match(r"layer\d+\.\d+", name) for name in names]
+    keys = [block.group() if block else name for block, name in zip(blocks, names, strict=True)]
+    places = {key: place for place, key in reversed(list(enumerate(keys)))}
+    shortcut = {name: "downsample" not in name for name in names}
+    keyed = {name: (places[key], shortcut[name]) for name, key in zip(names, keys, strict=True)}
+    return sorted(names, key=keyed.__getitem__)
+
+
+def as_created(names: list[str]) -> list[str]:
+    """Keras's own numbers, `conv2d_12`: it lists the layers of a graph by their depth instead."""
+
+    def key(name: str) -> tuple[float, bool]:
+        last = float("inf")  # the classifier has a name of its own
+        number = re.fullmatch(r"(?:conv2d|batch_normalization)(?:_(\d+))?", name)
+        return float(number[1] or 0) if number else last, not name.startswith("conv2d")
+
+    return sorted(names, key=key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -117,6 +119,89 @@ class GoogLeNet(nn.Module):
         }
 
 
+class Same(nn.Module):
+    """TensorFlow's padding for a stride of 2: the odd row and column at the end."""
+
+    def __init__(self, kernel: int, stride: int, value: float = 0.0) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.value = kernel, stride, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        amounts: list[int] = []
+        for size in (x.shape[3], x.shape[2]):
+            steps = (size + self.stride - 1) // self.stride
+            total = max((steps - 1) * self.stride + self.kernel - size, 0)
+            amounts += [total // 2, total - total // 2]
+        return F.pad(x, amounts, value=self.value)
+
+
+def slim_unit(channels: int, filters: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """What TF-slim's Inceptions call a convolution: BatchNorm without a factor, ReLU."""
+    norm = nn.BatchNorm2d(filters, eps=1e-3)
+    norm.register_parameter("weight", None)
+    return nn.Sequential(
+        Same(kernel, stride), nn.Conv2d(channels, filters, kernel, stride, bias=False), norm,
+        nn.ReLU(),
+    )  # fmt: skip
+
+
+def slim_maximum(stride: int) -> nn.Sequential:
+    return nn.Sequential(Same(3, stride, float("-inf")), nn.MaxPool2d(3, stride))
+
+
+class SlimPart(nn.Module):
+    """A module of TF-slim's inception_v2; without a first width it halves the image."""
+
+    def __init__(
+        self, channels: int, one: int, three: tuple[int, int], double: tuple[int, int], pool: int,
+        largest: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        stride = 1 if one else 2
+        self.branches = nn.ModuleList([
+            nn.Sequential(
+                slim_unit(channels, three[0], 1), slim_unit(three[0], three[1], 3, stride)
+            ),
+            nn.Sequential(
+                slim_unit(channels, double[0], 1), slim_unit(double[0], double[1], 3),
+                slim_unit(double[1], double[1], 3, stride),
+            ),
+        ])  # fmt: skip
+        if one:
+            self.branches.insert(0, slim_unit(channels, one, 1))
+            mean = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+            pooled = slim_maximum(1) if largest else mean
+            self.branches.append(nn.Sequential(pooled, slim_unit(channels, pool, 1)))
+        else:
+            self.branches.append(slim_maximum(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class SlimInception(nn.Sequential):
+    """Inception v2 (Ioffe, Szegedy 2015) as TF-slim has it: a separable first convolution."""
+
+    def __init__(self) -> None:
+        stem = [
+            Same(7, 2), nn.Conv2d(3, 24, 7, 2, groups=3, bias=False), slim_unit(24, 64, 1),
+            slim_maximum(2), slim_unit(64, 64, 1), slim_unit(64, 192, 3), slim_maximum(2),
+        ]  # fmt: skip
+        parts = [
+            SlimPart(192, 64, (64, 64), (64, 96), 32),
+            SlimPart(256, 64, (64, 96), (64, 96), 64),
+            SlimPart(320, 0, (128, 160), (64, 96), 0),
+            SlimPart(576, 224, (64, 96), (96, 128), 128),
+            SlimPart(576, 192, (96, 128), (96, 128), 128),
+            SlimPart(576, 160, (128, 160), (128, 160), 96),
+            SlimPart(576, 96, (128, 192), (160, 192), 96),
+            SlimPart(576, 0, (128, 192), (192, 256), 0),
+            SlimPart(1024, 352, (192, 320), (160, 224), 128),
+            SlimPart(1024, 352, (192, 320), (192, 224), 128, largest=True),
+        ]
+        super().__init__(*stem, *parts, nn.AvgPool2d(7), nn.Flatten(), nn.Linear(1024, 1000))
+
+
 class CharLSTM(nn.Module):
     """One-hot characters, two layers of LSTM, scores (Karpathy 2015)."""
 
@@ -203,7 +288,7 @@ class StarGANDiscriminator(nn.Module):
         widths = [3, 64, 128, 256, 512, 1024, 2048]
         self.trunk = nn.Sequential(*(
             nn.Sequential(nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.01))
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in pairwise(widths)
         ))  # fmt: skip
         self.source = nn.Conv2d(2048, 1, 3, 1, 1, bias=False)
         self.domain = nn.Conv2d(2048, 5, 2, bias=False)
@@ -236,7 +321,7 @@ class Colorization(nn.Module):
     @staticmethod
     def group(channels: list[int], dilation: int, last: int) -> nn.Module:
         parts: list[nn.Module] = []
-        for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False), 2):
+        for i, (before, after) in enumerate(pairwise(channels), 2):
             stride = last if i == len(channels) else 1
             parts.append(
                 convolution(before, after, 3, stride=stride, padding=dilation, dilation=dilation)
