@@ -38,6 +38,7 @@ class Network(NamedTuple):
     order:    puts their layers in the spec's order, where it is not the same
     names:    what they call our outputs, where a network has several
     scale:    what the inputs are multiplied by, so that LRN is not the identity
+    exported: whether ONNX Runtime is asked too; one VGG, of half a gigabyte, is enough
     """
 
     name: str
@@ -48,6 +49,7 @@ class Network(NamedTuple):
     order: Order | None = None
     names: Mapping[str, str] = {}
     scale: float = 1.0
+    exported: bool = True
 
 
 AUXILIARIES = {"auxiliaries": "true"}
@@ -56,7 +58,10 @@ AUXILIARIES = {"auxiliaries": "true"}
 def _vgg(depth: int, normalized: bool) -> Network:
     name = f"vgg{depth}_bn" if normalized else f"vgg{depth}"
     settings = {"depth": str(depth), "batch_norm": str(normalized).lower()}
-    return Network(name, "vgg", "VGG", peers.torchvision(name, init_weights=False), settings)
+    return Network(
+        name, "vgg", "VGG", peers.torchvision(name, init_weights=False), settings,
+        exported=name == "vgg16",
+    )  # fmt: skip
 
 
 def _resnet(depth: int) -> Network:
@@ -216,9 +221,10 @@ def test_it_computes_what_others_compute(
         away = distance(made.found[name], theirs)
         record_property(name, away)
         assert away < CLOSE, f"{name} is {away:.1e} away"
-    away = max(onnx_distances(spec.models[network.model], made))
-    record_property("ONNX Runtime", away)
-    assert away < CLOSE, f"ONNX Runtime is {away:.1e} away"
+    if network.exported:
+        away = max(onnx_distances(spec.models[network.model], made))
+        record_property("ONNX Runtime", away)
+        assert away < CLOSE, f"ONNX Runtime is {away:.1e} away"
 
 
 def onnx_distances(model: dlspec.Model, made: Results) -> list[float]:
