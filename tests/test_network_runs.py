@@ -22,7 +22,7 @@ BY_NAME = {network.name: network for network in NETWORKS}
 # One of each family; the others run in the long campaign. Most of a VGG's weights stand behind
 # its last image, and are fewer where that is smaller.
 ALWAYS_RUN = {
-    "LeNet", "LeNet-5", "AlexNet, one tower", "AlexNet, two groups",
+    "LeNet", "LeNet-5", "AlexNet, two groups",
     "GoogLeNet, auxiliaries", "GoogLeNet, BatchNorm, auxiliaries",
     "Inception v2", "Inception v2, separable", "Inception v3 of Keras", "Inception v4",
     "Inception-ResNet v1", "Inception-ResNet v2", "ResNet-18", "ResNet-50",
