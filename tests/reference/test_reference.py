@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import applied
 import numpy as np
 import onnxruntime
 import peers
@@ -25,6 +26,8 @@ from dlspec.backends.torch import emit_module, load_module
 SPECS = Path(__file__).parent.parent.parent / "specs"
 CLOSE = 1e-5
 """The most that two right implementations differ, as a share of the largest score."""
+CLOSE_IN_ONNX = 5e-5
+"""ONNX Runtime adds in another order than PyTorch; a mistake is over a hundred times as large."""
 
 
 class Network(NamedTuple):
@@ -121,12 +124,12 @@ NETWORKS = [
         peers.timm("inception_resnet_v2"),
     ),
     *(_resnet(depth) for depth in (18, 34, 50, 101, 152)),
-    Network("char_lstm", "char_lstm", "CharLSTM", written.CharLSTM),
-    Network("dcgan_generator", "dcgan", "Generator", written.DCGANGenerator),
-    Network("dcgan_discriminator", "dcgan", "Discriminator", written.dcgan_discriminator),
-    Network("stargan_generator", "stargan", "Generator", written.StarGANGenerator),
-    Network("stargan_discriminator", "stargan", "Discriminator", written.StarGANDiscriminator),
-    Network("colorization", "colorization", "Colorization", written.Colorization, scale=50),
+    Network("char_lstm", "char_lstm", "CharLSTM", applied.CharLSTM),
+    Network("dcgan_generator", "dcgan", "Generator", applied.DCGANGenerator),
+    Network("dcgan_discriminator", "dcgan", "Discriminator", applied.dcgan_discriminator),
+    Network("stargan_generator", "stargan", "Generator", applied.StarGANGenerator),
+    Network("stargan_discriminator", "stargan", "Discriminator", applied.StarGANDiscriminator),
+    Network("colorization", "colorization", "Colorization", applied.Colorization, scale=50),
 ]  # fmt: skip
 
 
@@ -224,7 +227,7 @@ def test_it_computes_what_others_compute(
     if network.exported:
         away = max(onnx_distances(spec.models[network.model], made))
         record_property("ONNX Runtime", away)
-        assert away < CLOSE, f"ONNX Runtime is {away:.1e} away"
+        assert away < CLOSE_IN_ONNX, f"ONNX Runtime is {away:.1e} away"
 
 
 def onnx_distances(model: dlspec.Model, made: Results) -> list[float]:
@@ -247,6 +250,7 @@ def onnx_distances(model: dlspec.Model, made: Results) -> list[float]:
         ("inception_resnet_v2", "after=Identity", "after=ReLU"),
         ("alexnet_caffe", "-> LRN(5) -> MaxPool(3, stride=2)", "-> MaxPool(3, stride=2) -> LRN(5)"),
     ],
+    ids=["padding", "epsilon", "average_of_padding", "last_activation", "order"],
 )
 def test_a_mistake_that_keeps_every_shape_is_seen(
     name: str, right: str, wrong: str, record_property: Callable[[str, object], None]
@@ -259,4 +263,4 @@ def test_a_mistake_that_keeps_every_shape_is_seen(
     scores = next(iter(made.wanted))
     away = distance(made.found[scores], made.wanted[scores])
     record_property(f"with `{wrong}`", away)
-    assert away > 3 * CLOSE
+    assert away > 100 * CLOSE
