@@ -9,6 +9,7 @@ from dlspec.passes import statements
 from dlspec.passes.constants import LONGEST_LIST
 from dlspec.passes.context import BodyExpression, Frame, NoIt
 from dlspec.passes.evaluate import condition, evaluate, evaluate_flow
+from dlspec.passes.mentions import value_names
 from dlspec.passes.scope import Scope
 from dlspec.passes.stages import bind
 from dlspec.passes.values import (
@@ -105,11 +106,25 @@ def _if(expression: tree.If, frame: Frame) -> Value:
     truth = condition(value, expression.condition, frame)
     if truth is None:
         return UNKNOWN
-    if truth:
-        return run_statements(expression.then, frame, Scope(frame.scope))
-    if expression.otherwise is not None:
-        return run_statements(expression.otherwise, frame, Scope(frame.scope))
+    taken, left = expression.then, expression.otherwise
+    if not truth:
+        taken, left = left, taken
+    if left is not None:
+        _note_left(left, frame)
+    if taken is not None:
+        return run_statements(taken, frame, Scope(frame.scope))
     return None if isinstance(frame.it, NoIt) else frame.it
+
+
+def _note_left(branch: tree.Body, frame: Frame) -> None:
+    """Other arguments would read the names in a branch that is not taken: none is superfluous."""
+    if branch.span in frame.context.branches_left:
+        return
+    frame.context.branches_left.add(branch.span)
+    for name in value_names(branch):
+        binding = frame.scope.find(name)
+        if binding is not None and binding.span is not None:
+            frame.context.used_places.add(binding.span)
 
 
 def _repeat(expression: tree.Repeat, frame: Frame) -> Value:

@@ -1,4 +1,4 @@
-"""Which blocks a file names, also where the arguments at hand do not lead.
+"""Which names a piece of a file mentions, also where the arguments at hand do not lead.
 
 `if depth < 50 { Basic(64) } else { Bottleneck(64) }` uses one block with these arguments
 and the other with others: neither is superfluous.
@@ -28,10 +28,18 @@ def reachable(
 
 def type_names(node: object) -> Iterator[str]:
     """Every capitalised name in a piece of syntax tree."""
+    return (item.id for item in _parts(node) if isinstance(item, tree.TypeName))
+
+
+def value_names(node: object) -> Iterator[str]:
+    """Every lower-case name in a piece of syntax tree."""
+    return (item.id for item in _parts(node) if isinstance(item, tree.Name))
+
+
+def _parts(node: object) -> Iterator[object]:
     waiting: list[object] = [node]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, tree.TypeName):
-            yield item.id
-        elif isinstance(item, tuple) and not isinstance(item, Span):
+        yield item
+        if isinstance(item, tuple) and not isinstance(item, Span):
             waiting += item
