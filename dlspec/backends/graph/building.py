@@ -76,7 +76,8 @@ class _Builder:
         return len(self.boxes) - 1
 
     def edge(self, source: int, target: int, type: TensorType, auxiliary: bool = False) -> None:
-        self.edges.append(Edge(source, target, shape_text(type), auxiliary))
+        told = self.boxes[source].kind == "fork"
+        self.edges.append(Edge(source, target, "" if told else shape_text(type), auxiliary))
 
     def body(self, place: _Place, sources: Sources) -> Sources:
         """Draw the nodes of a graph; the box of every value in it."""
@@ -86,7 +87,7 @@ class _Builder:
         for row in rows(place.graph):
             node = row[0]
             if isinstance(node, CallNode):
-                results = self._call(place, row, found)
+                results = self._call(place, row, found, heads)
             else:
                 results = self._layer(place, node, found, heads, counted)
             found.update(zip(row[-1].outputs, results, strict=True))
@@ -125,33 +126,47 @@ class _Builder:
         for name in node.inputs:
             self.edge(found[name], box, graph.types[name])
 
-    def _call(self, place: _Place, row: tuple[Node, ...], found: Sources) -> list[int]:
+    def _call(
+        self, place: _Place, row: tuple[Node, ...], found: Sources, heads: dict[str, int]
+    ) -> list[int]:
         """Draw a row of equal uses of a block."""
-        first, last = row[0], row[-1]
+        first = row[0]
         assert isinstance(first, CallNode)
         inner = self.program.graphs[first.graph]
-        title, detail = inner.name, arguments_text(inner)
-        path = place.path + first.path + (f" … {last.path}" if len(row) > 1 else "")
-        note = lines(
-            [
-                f"{path}: {title}({detail})" if detail else f"{path}: {title}",
-                _sharing(first),
-                first_paragraph(inner.documentation),
-            ]
-        )
+        if len(row) == 1 and _is_one_box(inner):
+            box = self._opened(place, first, inner, found)
+            heads[first.outputs[0]] = box
+            return [box]
         if place.depth > 0 and inner.nodes:
-            self.frames.append(Frame(title, detail, place.frame, len(row), note))
-            below = _Place(
-                inner,
-                len(self.frames) - 1,
-                f"{place.path}{first.shares or first.path}.",
-                place.depth - 1,
-            )
-            results = self.body(below, self._enter(below, inner, row[0], found))
-            return [results[port.value] for port in inner.outputs]
-        box = self.box(Box("block", (Band(title, detail),), place.frame, len(row), note))
+            return self._framed(place, row, inner, found)
+        title = Band(inner.name, arguments_text(inner))
+        note = _block_note(place, row, inner)
+        box = self.box(Box("block", (title,), place.frame, len(row), note))
         self._feed(place.graph, first, box, found)
         return [box] * len(first.outputs)
+
+    def _opened(self, place: _Place, node: CallNode, inner: Graph, found: Sources) -> int:
+        """Draw a block that is but one box as that box: its layers say more than its name."""
+        below = _below(place, node, inner, place.frame)
+        given = {inner.inputs[0].value: found[node.inputs[0]]}
+        (box,) = {self.body(below, given)[port.value] for port in inner.outputs}
+        drawn = self.boxes[box]
+        note = lines([_block_note(place, (node,), inner), drawn.note])
+        self.boxes[box] = drawn._replace(note=note)
+        return box
+
+    def _framed(
+        self, place: _Place, row: tuple[Node, ...], inner: Graph, found: Sources
+    ) -> list[int]:
+        """Draw the inside of a block in a frame."""
+        node = row[0]
+        assert isinstance(node, CallNode)
+        note = _block_note(place, row, inner)
+        title = inner.name, arguments_text(inner)
+        self.frames.append(Frame(*title, place.frame, len(row), note))
+        below = _below(place, node, inner, len(self.frames) - 1)
+        results = self.body(below, self._enter(below, inner, node, found))
+        return [results[port.value] for port in inner.outputs]
 
     def _enter(self, place: _Place, inner: Graph, node: Node, found: Sources) -> Sources:
         """What flows into an unfolded block. A value that is taken several times in there comes
@@ -165,6 +180,45 @@ class _Builder:
                 self.edge(found[name], fork, inner.types[port.value])
                 given[port.value] = fork
         return given
+
+
+def _below(place: _Place, node: CallNode, inner: Graph, frame: int | None) -> _Place:
+    """The place of what a call calls."""
+    path = f"{place.path}{node.shares or node.path}."
+    return _Place(inner, frame, path, place.depth - 1)
+
+
+def _is_one_box(graph: Graph) -> bool:
+    """Whether a block is a layer and those that stand on it, and nothing else."""
+    if not graph.nodes or len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.auxiliaries:
+        return False
+    counted = uses(graph)
+    first, *others = graph.nodes
+    chained = all(
+        node.inputs == before.outputs
+        for before, node in zip(graph.nodes, others, strict=False)
+    )
+    return (
+        isinstance(first, LayerNode)
+        and first.inputs == (graph.inputs[0].value,)
+        and chained
+        and all(_stands_on(graph, node, counted) for node in others)
+        and graph.nodes[-1].outputs == (graph.outputs[0].value,)
+    )
+
+
+def _block_note(place: _Place, row: tuple[Node, ...], inner: Graph) -> str:
+    """Which uses of a block, with which arguments, and what its comment says."""
+    first, last = row[0], row[-1]
+    path = place.path + first.path + (f" … {last.path}" if len(row) > 1 else "")
+    detail = arguments_text(inner)
+    return lines(
+        [
+            f"{path}: {inner.name}({detail})" if detail else f"{path}: {inner.name}",
+            _sharing(first),
+            first_paragraph(inner.documentation),
+        ]
+    )
 
 
 def _described(graph: Graph, node: LayerNode | ParameterNode, path: str) -> tuple[Band, str]:

@@ -20,6 +20,12 @@ LEFT_OUT = frozenset(
 )
 """Arguments that figures leave out: the shapes on the edges tell what matters of them."""
 
+UNNAMED = frozenset(
+    {"filters", "units", "rate", "factor", "offset", "exponent", "numerator"}
+    | {"kernel", "shape", "order", "scale"}
+)
+"""Arguments that figures write as a bare number."""
+
 LONGEST = 40
 """Characters of a list or a text on a box."""
 
@@ -33,10 +39,9 @@ def layer_band(layer: Layer, inputs: tuple[TensorType, ...]) -> Band:
         spelled = field.alias or name
         if field.is_required() and name in WINDOWS:
             windows.append(_window(value, inputs))
-        elif field.is_required():
-            details.append(_plain(value))
-        elif value != field.default and name not in LEFT_OUT:
-            details.append(_named(spelled, value))
+        elif field.is_required() or (value != field.default and name not in LEFT_OUT):
+            bare = name in UNNAMED and not isinstance(value, bool)
+            details.append(_plain(value) if bare else _named(spelled, value))
     return Band(" ".join([layer.kind, *windows]), ", ".join(details), family(layer))
 
 

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 from dlspec.backends.graph.drawing import Drawing
 from dlspec.backends.graph.sizes import Size, box_size, frame_title_size, label_size
+from dlspec.backends.graph.spine import Spine, spine
+
+MARGIN, GAP = 11.0, 4.0
+"""Of a frame: around what stands in it, and around the frame itself."""
 
 POINTS = 72.0
 """Graphviz counts sizes in inches of 72 points; a point is a pixel here."""
@@ -71,38 +75,21 @@ def _program(drawing: Drawing) -> str:
     for number, box in enumerate(drawing.boxes):
         inside.setdefault(box.frame, []).append(number)
     lines += _members(drawing, None, inside)
-    straight = spine(drawing)
-    for number, edge in enumerate(drawing.edges):
-        label = label_size(edge.shape)
-        lines.append(
-            f'b{edge.source} -> b{edge.target} [id="{number}", label={_room(label)}, '
-            f"weight={100 if number in straight else 1}]"
-        )
+    way = spine(drawing)
+    lines += [f"{{rank=same; b{one}; b{other}}}" for one, other in way.level]
+    lines += [f"b{box} [group={group}]" for group, boxes in way.columns for box in boxes]
+    lines += [_edge(drawing, number, way) for number in range(len(drawing.edges))]
     return "\n".join([*lines, "}"])
 
 
-def spine(drawing: Drawing) -> frozenset[int]:
-    """The edges of a longest way through the network: the line that a reader follows.
-
-    Boxes stand in order of evaluation, so one pass over them finds it.
-    """
-    into: dict[int, list[int]] = {}
-    for number, edge in enumerate(drawing.edges):
-        into.setdefault(edge.target, []).append(number)
-    length: dict[int, int] = {}
-    before: dict[int, int] = {}
-    for box in range(len(drawing.boxes)):
-        ways = [(length[drawing.edges[number].source] + 1, -number) for number in into.get(box, ())]
-        length[box], found = max(ways, default=(0, 0))
-        if ways:
-            before[box] = -found
-    ends = [n for n, box in enumerate(drawing.boxes) if box.kind == "output"]
-    box = max(ends or range(len(length)), key=lambda end: (length[end], -end), default=0)
-    way: set[int] = set()
-    while box in before:
-        way.add(before[box])
-        box = drawing.edges[before[box]].source
-    return frozenset(way)
+def _edge(drawing: Drawing, number: int, way: Spine) -> str:
+    """One edge. What rises in the picture is told as falling and turned round when read."""
+    edge = drawing.edges[number]
+    ends = (edge.source, edge.target)
+    source, target = ends[::-1] if number in way.rising else ends
+    label = f", label={_room(label_size(edge.shape))}" if edge.shape else ""
+    weight = 100 if number in way.straight else 1
+    return f'b{source} -> b{target} [id="{number}", weight={weight}{label}]'
 
 
 def _members(
@@ -114,7 +101,7 @@ def _members(
     for number, inner in enumerate(drawing.frames):
         if inner.parent == frame:
             yield f"subgraph cluster{number} {{"
-            yield f"graph [label={_room(frame_title_size(inner))}, labeljust=l, margin=10]"
+            yield f"graph [label={_room(frame_title_size(inner))}, labeljust=l, margin={MARGIN + GAP:g}]"
             yield from _members(drawing, number, inside)
             yield "}"
 
@@ -139,24 +126,34 @@ def _read(answer: dict[str, Any], drawing: Drawing) -> Layout:
     for item in answer.get("objects", ()):
         if item["name"].startswith("cluster"):
             x0, y0, x1, y1 = _numbers(item["bb"])
-            frames[item["name"]] = Area(
-                round(x0 - left, 2), round(top - y1, 2), round(x1 - x0, 2), round(y1 - y0, 2)
-            )
-        else:
+            whole = Area(x0 - left, top - y1, x1 - x0, y1 - y0)
+            frames[item["name"]] = _shrunk(whole)
+        elif "pos" in item:
             middle = place(item["pos"])
             size = box_size(drawing.boxes[int(item["name"][1:])])
             boxes[item["name"]] = Area(
                 round(middle.x - size.width / 2, 2), round(middle.y - size.height / 2, 2), *size
             )
+    rising = set(spine(drawing).rising)
     curves: dict[int, Curve] = {}
     for edge in answer.get("edges", ()):
         points = tuple(place(part) for part in edge["pos"].split() if part[0] not in "es")
+        if int(edge["id"]) in rising:
+            points = points[::-1]
         curves[int(edge["id"])] = Curve(points, place(edge["lp"]) if "lp" in edge else None)
     return Layout(
         Size(round(right - left, 2), round(top - bottom, 2)),
         tuple(boxes[f"b{number}"] for number in range(len(drawing.boxes))),
         tuple(frames[f"cluster{number}"] for number in range(len(drawing.frames))),
         tuple(curves[number] for number in range(len(drawing.edges))),
+    )
+
+
+def _shrunk(area: Area) -> Area:
+    """A frame without the gap around it, so that neighbours do not touch."""
+    x, y, width, height = area
+    return Area(
+        round(x + GAP, 2), round(y + GAP, 2), round(width - 2 * GAP, 2), round(height - 2 * GAP, 2)
     )
 
 
