@@ -195,8 +195,7 @@ def _is_one_box(graph: Graph) -> bool:
     counted = uses(graph)
     first, *others = graph.nodes
     chained = all(
-        node.inputs == before.outputs
-        for before, node in zip(graph.nodes, others, strict=False)
+        node.inputs == before.outputs for before, node in zip(graph.nodes, others, strict=False)
     )
     return (
         isinstance(first, LayerNode)

@@ -63,7 +63,7 @@ def arguments_text(graph: Graph) -> str:
 
 
 def shape_text(type: TensorType) -> str:
-    """`64×56×56`; sizes that are sums stand in parentheses, elements other than floats are named."""
+    """`64×56×56`; sums stand in parentheses, elements other than floats are named."""
     sizes = [str(dim) for dim in type.shape]
     sizes = [f"({size})" if " " in size and len(sizes) > 1 else size for size in sizes]
     text = "×".join(sizes) or "number"

@@ -9,10 +9,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from dlspec.layers.families import Family
 
-BoxKind: TypeAlias = Literal[
-    "input", "output", "auxiliary", "parameter", "layers", "block", "fork"
-]
+BoxKind: TypeAlias = Literal["input", "output", "auxiliary", "parameter", "layers", "block", "fork"]
 """`fork`: the place in an unfolded block where a value that came in parts into several."""
+
+
+Members: TypeAlias = dict[int | None, list[int]]
+"""By frame; None is outside all of them."""
 
 
 class Band(NamedTuple):
@@ -71,3 +73,13 @@ class Drawing(NamedTuple):
     boxes: tuple[Box, ...]
     frames: tuple[Frame, ...]
     edges: tuple[Edge, ...]
+
+    def inside(self) -> tuple[Members, Members]:
+        """The numbers of the boxes and of the frames that stand directly in each frame."""
+        boxes: Members = {}
+        frames: Members = {}
+        for number, box in enumerate(self.boxes):
+            boxes.setdefault(box.frame, []).append(number)
+        for number, frame in enumerate(self.frames):
+            frames.setdefault(frame.parent, []).append(number)
+        return boxes, frames

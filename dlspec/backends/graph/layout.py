@@ -6,57 +6,53 @@ Sizes are ours and fixed, so that its answer does not depend on the fonts of a m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-from dlspec.backends.graph.drawing import Drawing
+from dlspec.backends.graph.drawing import Drawing, Members
+from dlspec.backends.graph.geometry import Area, Curve, Layout, Point
 from dlspec.backends.graph.sizes import Size, box_size, frame_title_size, label_size
 from dlspec.backends.graph.spine import Spine, spine
+from dlspec.backends.graph.titles import title_place
 
 MARGIN, GAP = 11.0, 4.0
 """Of a frame: around what stands in it, and around the frame itself."""
+
+MOST_BOXES = 1_000
+MOST_TANGLED = 20_000
+"""Of what is laid out. Boxes cost little; what edges pass by on their way costs much."""
+FINE = 400
+"""Up to so tangled, edges are curves led round every box. Beyond it dot would take minutes for
+that, so it places boxes less carefully and draws edges straight."""
+COARSE = "nslimit=0.1, nslimit1=1, mclimit=0.2, splines=line"
 
 POINTS = 72.0
 """Graphviz counts sizes in inches of 72 points; a point is a pixel here."""
 
 
-class Point(NamedTuple):
-    """A place in pixels from the top left corner."""
+class PictureTooLarge(Exception):
+    """More than can be laid out, or looked at."""
 
-    x: float
-    y: float
-
-
-class Area(NamedTuple):
-    """A rectangle: its top left corner and its size."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-class Curve(NamedTuple):
-    """An edge: a Bézier curve (one point, then three for each piece) and where its shape stands."""
-
-    points: tuple[Point, ...]
-    label: Point | None
-
-
-class Layout(NamedTuple):
-    """A drawing laid out: everything in the order of the drawing."""
-
-    size: Size
-    boxes: tuple[Area, ...]
-    frames: tuple[Area, ...]
-    edges: tuple[Curve, ...]
+    exit_code = 2
+    help = (
+        "unfold fewer blocks, put what repeats into a `block`, or write `.dot` or `.mmd`, "
+        "which have no limit"
+    )
 
 
 def lay_out(drawing: Drawing) -> Layout:
     """The places of a drawing's boxes, frames and edges.
 
-    Raises ModuleNotFoundError without pygraphviz.
+    Raises PictureTooLarge, and ModuleNotFoundError without pygraphviz.
     """
+    if len(drawing.boxes) > MOST_BOXES:
+        raise PictureTooLarge(
+            f"the picture would have {len(drawing.boxes):,} boxes; {MOST_BOXES:,} is the most"
+        )
+    if _tangle(drawing) > MOST_TANGLED:
+        raise PictureTooLarge(
+            f"the {len(drawing.edges):,} edges of the picture are too tangled to be laid out"
+        )
     import pygraphviz
 
     graph = pygraphviz.AGraph(string=_program(drawing))
@@ -71,15 +67,24 @@ def _program(drawing: Drawing) -> str:
         'node [shape=box, fixedsize=true, label=""]',
         "edge [dir=none, headclip=true]",
     ]
-    inside: dict[int | None, list[int]] = {}
-    for number, box in enumerate(drawing.boxes):
-        inside.setdefault(box.frame, []).append(number)
-    lines += _members(drawing, None, inside)
+    lines += _members(drawing, drawing.inside(), None)
     way = spine(drawing)
+    if way.level:  # boxes of different frames may stand side by side
+        lines.append("graph [newrank=true]")
+    elif _tangle(drawing) > FINE:
+        lines.append(f"graph [{COARSE}]")
     lines += [f"{{rank=same; b{one}; b{other}}}" for one, other in way.level]
     lines += [f"b{box} [group={group}]" for group, boxes in way.columns for box in boxes]
     lines += [_edge(drawing, number, way) for number in range(len(drawing.edges))]
     return "\n".join([*lines, "}"])
+
+
+def _tangle(drawing: Drawing) -> int:
+    """How many ranks the edges pass by, summed. Boxes stand in order of evaluation."""
+    rank = [0] * len(drawing.boxes)
+    for edge in sorted(drawing.edges, key=lambda edge: edge.target):
+        rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
+    return sum(rank[edge.target] - rank[edge.source] - 1 for edge in drawing.edges)
 
 
 def _edge(drawing: Drawing, number: int, way: Spine) -> str:
@@ -92,18 +97,17 @@ def _edge(drawing: Drawing, number: int, way: Spine) -> str:
     return f'b{source} -> b{target} [id="{number}", weight={weight}{label}]'
 
 
-def _members(
-    drawing: Drawing, frame: int | None, inside: dict[int | None, list[int]]
-) -> Iterable[str]:
-    for number in inside.get(frame, ()):
+def _members(drawing: Drawing, inside: tuple[Members, Members], frame: int | None) -> Iterator[str]:
+    boxes, frames = inside
+    for number in boxes.get(frame, ()):
         size = box_size(drawing.boxes[number])
         yield f"b{number} [width={size.width / POINTS:.4f}, height={size.height / POINTS:.4f}]"
-    for number, inner in enumerate(drawing.frames):
-        if inner.parent == frame:
-            yield f"subgraph cluster{number} {{"
-            yield f"graph [label={_room(frame_title_size(inner))}, labeljust=l, margin={MARGIN + GAP:g}]"
-            yield from _members(drawing, number, inside)
-            yield "}"
+    for number in frames.get(frame, ()):
+        title = _room(frame_title_size(drawing.frames[number]))
+        yield f"subgraph cluster{number} {{"
+        yield f"graph [label={title}, labeljust=l, margin={MARGIN + GAP:g}]"
+        yield from _members(drawing, inside, number)
+        yield "}"
 
 
 def _room(size: Size) -> str:
@@ -141,11 +145,15 @@ def _read(answer: dict[str, Any], drawing: Drawing) -> Layout:
         if int(edge["id"]) in rising:
             points = points[::-1]
         curves[int(edge["id"])] = Curve(points, place(edge["lp"]) if "lp" in edge else None)
+    areas = tuple(frames[f"cluster{number}"] for number in range(len(drawing.frames)))
+    edges = tuple(curves[number] for number in range(len(drawing.edges)))
+    titled = zip(drawing.frames, areas, strict=True)
     return Layout(
         Size(round(right - left, 2), round(top - bottom, 2)),
         tuple(boxes[f"b{number}"] for number in range(len(drawing.boxes))),
-        tuple(frames[f"cluster{number}"] for number in range(len(drawing.frames))),
-        tuple(curves[number] for number in range(len(drawing.edges))),
+        areas,
+        tuple(title_place(area, frame_title_size(frame), edges) for frame, area in titled),
+        edges,
     )
 
 

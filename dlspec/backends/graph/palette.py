@@ -27,3 +27,5 @@ COLOURS: dict[str, Colours] = {
     "block": Colours("#ffffff", "#52667a"),
     "end": Colours("#e9edf1", "#8896a5"),
 }
+
+FRAME_FILL = "#f7f9fb"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from dlspec.backends.graph.drawing import Band, Box, Frame
+from dlspec.backends.graph.geometry import Size
 from dlspec.backends.graph.typeface import MEDIUM, REGULAR, width
 
 NAME_SIZE, DETAIL_SIZE, SHAPE_SIZE = 13.0, 11.0, 10.5
@@ -21,13 +20,6 @@ LONGEST_LINE = 190.0
 MOST_LINES = 2
 SLACK = 1.06
 """Room for a browser's typeface that is a little wider than Roboto."""
-
-
-class Size(NamedTuple):
-    """Width and height in pixels."""
-
-    width: float
-    height: float
 
 
 def box_size(box: Box) -> Size:

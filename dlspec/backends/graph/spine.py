@@ -78,15 +78,13 @@ def _longest_way(drawing: Drawing) -> list[int]:
     return way[::-1]
 
 
-def _levels(
-    drawing: Drawing, boxes: list[int], on_spine: set[int]
-) -> tuple[tuple[int, int], ...]:
+def _levels(drawing: Drawing, boxes: list[int], on_spine: set[int]) -> tuple[tuple[int, int], ...]:
     """The ends of the ways across, from the outermost in, where a network has the form of a U.
 
     It has where nothing stands beside the spine, and two or more edges leave it and come back,
     each within the one before.
     """
-    if drawing.frames or len(boxes) != len(drawing.boxes):
+    if len(boxes) != len(drawing.boxes):
         return ()
     place = {box: number for number, box in enumerate(boxes)}
     across = sorted(

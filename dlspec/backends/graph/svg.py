@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from xml.sax.saxutils import escape, quoteattr
+from math import ceil
+from xml.sax.saxutils import escape
 
 from dlspec.backends.graph.drawing import Box, Drawing, Frame
-from dlspec.backends.graph.layout import Area, Curve, Layout, Point
-from dlspec.backends.graph.palette import COLOURS, Colours
+from dlspec.backends.graph.geometry import Area, Curve, Layout, Point, Size
+from dlspec.backends.graph.palette import COLOURS, FRAME_FILL, Colours
 from dlspec.backends.graph.sizes import (
     BAND_HEIGHT,
     BLOCK_HEIGHT,
@@ -29,15 +29,22 @@ text {{ font-family: {FAMILY}; fill: #1f2933; }}
 .name {{ font-size: {NAME_SIZE:g}px; font-weight: {MEDIUM}; }}
 .detail {{ font-size: {DETAIL_SIZE:g}px; fill: #4a5763; }}
 .shape {{ font-size: {SHAPE_SIZE:g}px; fill: #52606d; }}
+.shape {{ paint-order: stroke; stroke: #ffffff; stroke-width: 3px; }}
 .edge {{ fill: none; stroke: #7b8794; stroke-width: 1.2; }}
-.frame {{ fill: #f5f7fa; fill-opacity: 0.7; stroke: #9fb0c3; stroke-width: 1.2; }}
+.over {{ paint-order: stroke; stroke: {FRAME_FILL}; stroke-width: 4px; }}
+.frame {{ fill: {FRAME_FILL}; stroke: #9fb0c3; stroke-width: 1.2; }}
 .training {{ stroke-dasharray: 5 4; }}
 """
 
 
+def svg_size(layout: Layout) -> Size:
+    """The size of the whole picture, in whole pixels."""
+    return Size(*(float(ceil(length + 2 * PADDING)) for length in layout.size))
+
+
 def to_svg(drawing: Drawing, layout: Layout) -> str:
     """The picture as the text of an SVG file."""
-    wide, high = (round(length + 2 * PADDING, 2) for length in layout.size)
+    wide, high = svg_size(layout)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{high:g}" '
         f'viewBox="0 0 {wide:g} {high:g}" role="img">',
@@ -60,6 +67,7 @@ def to_svg(drawing: Drawing, layout: Layout) -> str:
             for edge, curve in zip(drawing.edges, layout.edges, strict=True)
             if curve.label is not None
         ),
+        *(_frame_title(f, p) for f, p in zip(drawing.frames, layout.titles, strict=True)),
         "</g>",
         "</svg>",
     ]
@@ -67,14 +75,19 @@ def to_svg(drawing: Drawing, layout: Layout) -> str:
 
 
 def _frame(frame: Frame, area: Area) -> str:
-    x, y = area.x + 12, area.y + 19
+    card = _rectangle(area, 10, 'class="frame"')
+    return f"<g>{_title(frame.note)}{card}</g>"
+
+
+def _frame_title(frame: Frame, place: Point) -> str:
+    """A frame's title. It stands over the edges, where one has to pass behind it."""
+    x, y = place.x, place.y + 13
     title = block_title(frame.title, frame.repeat)
-    rows = [f'<text class="name" x="{x:g}" y="{y:g}">{_text(title)}</text>']
+    rows = [f'<text class="name over" x="{x:g}" y="{y:g}">{_text(title)}</text>']
     for number, line in enumerate(wrapped(frame.detail)):
         below = y + 15 + number * DETAIL_HEIGHT
-        rows.append(f'<text class="detail" x="{x:g}" y="{below:g}">{_text(line)}</text>')
-    shadow = _rectangle(area, 10, 'class="frame"')
-    return f"<g>{_title(frame.note)}{shadow}{''.join(rows)}</g>"
+        rows.append(f'<text class="detail over" x="{x:g}" y="{below:g}">{_text(line)}</text>')
+    return "".join(rows)
 
 
 def _box(box: Box, area: Area) -> str:
@@ -133,9 +146,7 @@ def _block(box: Box, area: Area) -> str:
     parts.append(_middle("name", title, middle, area.y + BLOCK_HEIGHT / 2 + 4.5))
     for number, line in enumerate(wrapped(band.detail)):
         parts.append(
-            _middle(
-                "detail", line, middle, area.y + BLOCK_HEIGHT + 7 + number * DETAIL_HEIGHT
-            )
+            _middle("detail", line, middle, area.y + BLOCK_HEIGHT + 7 + number * DETAIL_HEIGHT)
         )
     return "".join(parts)
 
@@ -170,9 +181,7 @@ def _shape(text: str, place: Point) -> str:
 
 def _rectangle(area: Area, radius: float, style: str) -> str:
     x, y, w, h = area
-    return (
-        f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="{radius:g}" {style}/>'
-    )
+    return f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="{radius:g}" {style}/>'
 
 
 def _style(colours: Colours, thickness: float = 1.2) -> str:
@@ -190,4 +199,6 @@ def _text(text: str) -> str:
 
 def _allowed(character: str) -> bool:
     number = ord(character)
-    return character in "\t\n" or 0x20 <= number < 0xD800 or 0xE000 <= number not in (0xFFFE, 0xFFFF)
+    return (
+        character in "\t\n" or 0x20 <= number < 0xD800 or 0xE000 <= number not in (0xFFFE, 0xFFFF)
+    )
