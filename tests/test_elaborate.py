@@ -269,8 +269,8 @@ train M(units=10) on D {
     program = good(text)
     plan = program.trains[0]
     assert program.graphs[plan.model].arguments == {"units": 10}
-    assert plan.optimizer.lr == 0.1
-    assert good(text, **{"train.optimizer.lr": "0.5"}).trains[0].optimizer.lr == 0.5
+    assert plan.each_batch[0].optimizer.lr == 0.1
+    assert good(text, **{"train.optimizer.lr": "0.5"}).trains[0].each_batch[0].optimizer.lr == 0.5
     for key in ("units", "M.units"):
         compiled = compile_text(text, overrides={key: "12"})
         assert compiled.checked().graphs["M"].arguments == {"units": 12}

@@ -272,8 +272,8 @@ def test_schedule_and_clipping_reach_the_optimizer(tmp_path: Path) -> None:
     [("constant", [0.1, 0.1]), ("cosine", [0.1, 0.05]), ("one_cycle(warmup=0.5)", [0.004, 0.1])],
 )
 def test_rates_by_schedule(schedule: str, rates: list[float]) -> None:
-    plan = program(LINEAR, train__schedule=schedule).trains[0]
-    got = [learning_rate(plan, 0, 100, 10), learning_rate(plan, 50, 100, 10)]
+    (step,) = program(LINEAR, train__schedule=schedule).trains[0].each_batch
+    got = [learning_rate(step, 0, 100, 10), learning_rate(step, 50, 100, 10)]
     assert got == pytest.approx(rates, rel=2e-3)
 
 
@@ -447,22 +447,22 @@ def test_an_update_that_overflows_is_named(tmp_path: Path) -> None:
 
 def test_the_first_that_is_not_finite_among_many() -> None:
     made = program()
-    objective = Objective(made, made.trains[0])
+    objective, step = Objective(made, made.trains[0]), made.trains[0].each_batch[0]
     images = torch.rand(8, 1, 8, 8)
     batch = {"image": images, "label": torch.zeros(8, dtype=torch.int64)}
-    assert "every layer was finite" in explain(Small(), objective, batch)
+    assert "every layer was finite" in explain((Small(),), objective, step, batch)
     broken = {**batch, "image": images / 0}
-    assert "the data's field `image`" in explain(Small(), objective, broken)
+    assert "the data's field `image`" in explain((Small(),), objective, step, broken)
     model = Small()
     with torch.no_grad():
         model.batch_norm1.bias[2] = torch.nan
-    assert "the weight `batch_norm1.bias`" in explain(model, objective, broken | batch)
+    assert "the weight `batch_norm1.bias`" in explain((model,), objective, step, broken | batch)
 
     class Dividing(Small):
         def logits(self, image: torch.Tensor) -> torch.Tensor:
             return self.dense1(self.conv1(image)[:, :, :4, :4].flatten(1) / 0)
 
-    assert "flows into `dense1`" in explain(Dividing(), objective, batch)
+    assert "flows into `dense1`" in explain((Dividing(),), objective, step, batch)
 
 
 def test_where_steps_are_not_looked_at_they_are_done_again(
