@@ -159,6 +159,19 @@ class Model:
         verify(model)
         return serialize(model)
 
+    def to_picture(self, format: str = "svg", *, depth: int = 0) -> bytes:
+        """The content of a file with the model's picture.
+
+        format: `svg`, `png`, `dot` or `mmd` (Mermaid)
+        depth:  levels of blocks to unfold; 0 shows every block as one box
+
+        Raises PictureTooLarge for what cannot be laid out, ModuleNotFoundError where the
+        packages of `dlspec[graph]` are missing (`svg` and `png` need them).
+        """
+        from dlspec.backends.graph import draw, picture
+
+        return picture(draw(self.spec.program, self.graph, depth), format)
+
     def summary(self) -> dict[str, Any]:
         """Inputs, outputs, layers and costs. A size known only at run time is a text."""
         from dlspec.passes.measure import summarize, totals
