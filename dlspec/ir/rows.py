@@ -31,6 +31,16 @@ def rows(graph: Graph) -> tuple[tuple[Node, ...], ...]:
     return tuple(tuple(row) for row in found)
 
 
+def row_path(row: tuple[Node, ...]) -> str:
+    """The paths of a row in short: `bottleneck2…3`, `first … last`, or the only one."""
+    first, last = row[0].path, row[-1].path
+    if len(row) == 1:
+        return first
+    base = last.rstrip("0123456789")
+    together = first.rstrip("0123456789") == base
+    return f"{first}…{last.removeprefix(base)}" if together else f"{first} … {last}"
+
+
 def _goes_on(last: Node, node: Node, counted: Counter[str]) -> bool:
     if not isinstance(last, CallNode) or not isinstance(node, CallNode):
         return False

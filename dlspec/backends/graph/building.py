@@ -16,7 +16,7 @@ from dlspec.backends.graph.captions import (
 )
 from dlspec.backends.graph.drawing import Band, Box, BoxKind, Drawing, Edge, Frame
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Port, Program
-from dlspec.ir.rows import rows, uses
+from dlspec.ir.rows import row_path, rows, uses
 from dlspec.ir.types import TensorType
 from dlspec.layers.families import FOLLOWERS, family
 
@@ -208,13 +208,12 @@ def _is_one_box(graph: Graph) -> bool:
 
 def _block_note(place: _Place, row: tuple[Node, ...], inner: Graph) -> str:
     """Which uses of a block, with which arguments, and what its comment says."""
-    first, last = row[0], row[-1]
-    path = place.path + first.path + (f" … {last.path}" if len(row) > 1 else "")
+    path = place.path + row_path(row)
     detail = arguments_text(inner)
     return lines(
         [
             f"{path}: {inner.name}({detail})" if detail else f"{path}: {inner.name}",
-            _sharing(first),
+            _sharing(row[0]),
             first_paragraph(inner.documentation),
         ]
     )

@@ -57,7 +57,7 @@ def label(box: Box, separator: str = "\n") -> str:
     if box.kind == "block":
         band = box.bands[0]
         return separator.join([block_title(band.name, box.repeat), *wrapped(band.detail)])
-    return separator.join(" ".join(part for part in band[:2] if part) for band in box.bands)
+    return separator.join(", ".join(part for part in band[:2] if part) for band in box.bands)
 
 
 def colour(box: Box) -> str:
