@@ -95,6 +95,38 @@ class AdamW(Optimizer):
     amsgrad: bool = Field(False, description="AMSGrad's maximum of second moments")
 
 
+class NAdam(Optimizer):
+    summary = "Adam with Nesterov's momentum (Dozat 2016)"
+    function = "torch.optim.NAdam"
+    kind: Literal["nadam"] = "nadam"
+    lr: PositiveFloat = Field(2e-3, description=_RATE)
+    betas: Betas = Field((0.9, 0.999), description="decay of the two moments")
+    eps: PositiveFloat = Field(1e-8, description=_EPS)
+    weight_decay: NonNegativeFloat = Field(0.0, description=_DECAY)
+    momentum_decay: NonNegativeFloat = Field(4e-3, description="decay of the momentum")
+
+
+class RAdam(Optimizer):
+    summary = "Adam with a rectified warm-up (Liu et al. 2020)"
+    function = "torch.optim.RAdam"
+    kind: Literal["radam"] = "radam"
+    lr: PositiveFloat = Field(1e-3, description=_RATE)
+    betas: Betas = Field((0.9, 0.999), description="decay of the two moments")
+    eps: PositiveFloat = Field(1e-8, description=_EPS)
+    weight_decay: NonNegativeFloat = Field(0.0, description=_DECAY)
+
+
+class Adamax(Optimizer):
+    summary = "Adam with the greatest gradient in place of the second moment (Kingma, Ba 2015)"
+    function = "torch.optim.Adamax"
+    kind: Literal["adamax"] = "adamax"
+    lr: PositiveFloat = Field(2e-3, description=_RATE)
+    betas: Betas = Field((0.9, 0.999), description="decay of the two moments")
+    eps: PositiveFloat = Field(1e-8, description=_EPS)
+    weight_decay: NonNegativeFloat = Field(0.0, description=_DECAY)
+
+
 AnyOptimizer: TypeAlias = Annotated[
-    Sgd | Adagrad | Adadelta | RmsProp | Adam | AdamW, Field(discriminator="kind")
+    Sgd | Adagrad | Adadelta | RmsProp | Adam | AdamW | NAdam | RAdam | Adamax,
+    Field(discriminator="kind"),
 ]

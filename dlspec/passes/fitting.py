@@ -11,6 +11,7 @@ from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.metrics import AnyMetric, Metric
 from dlspec.ir.objective import Objective
+from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
@@ -95,6 +96,15 @@ def _parts(
         _length(settings, declaration, found, frame)
     if settings is None or not one_form or ("loss" in found and loss is None):
         return None
+    if isinstance(common.schedule, Plateau) and (
+        "loss" not in found and any(map(_is_step, declaration.body.statements))
+    ):
+        frame.report.error(
+            "E0506",
+            found["schedule"].span,
+            "`plateau` follows a figure of the validation split, which a `train` in steps has not",
+        )
+        return None
     clip = settings.gradient_clip
     return Parts(
         cast("Loss | None", loss),
@@ -103,6 +113,10 @@ def _parts(
         requires,
         common._replace(gradient_clip=clip),
     )
+
+
+def _is_step(statement: tree.Statement) -> bool:
+    return isinstance(statement, tree.StepStatement)
 
 
 def _one_form(

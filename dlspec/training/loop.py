@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlspec.ir.graph import Program
-from dlspec.ir.schedules import Cosine, OneCycle, StepDecay
+from dlspec.ir.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    MultiStepDecay,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    StepDecay,
+)
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.training import schedules
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
@@ -124,24 +134,41 @@ def _optimize(
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     if step.gradient_clip is not None:
         nn.utils.clip_grad_norm_(weights, step.gradient_clip)
-    rate = learning_rate(step, state.step, training.steps, training.steps_per_epoch)
+    rate = learning_rate(
+        step, state.step, training.steps, training.steps_per_epoch, training.decisions
+    )
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     return objective.figures(computed, len(next(iter(batch.values()))))
 
 
-def learning_rate(plan: StepPlan, step: int, steps: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step of the plan at a batch (from 0)."""
+def learning_rate(
+    plan: StepPlan, step: int, steps: int, steps_per_epoch: int, losses: Sequence[float] = ()
+) -> float:
+    """The learning rate of a step of the plan at a batch (from 0).
+
+    losses: what decides on the validation split, an epoch each, lower is better.
+    """
     rate: float = plan.optimizer.lr
     match plan.schedule:
         case OneCycle(warmup=warmup):
             return rate * schedules.one_cycle(step, steps, warmup)
         case Cosine(warmup=warmup, final=final):
             return rate * schedules.cosine(step, steps, warmup, final)
+        case Linear(warmup=warmup, final=final):
+            return rate * schedules.linear(step, steps, warmup, final)
+        case Polynomial(power=power):
+            return rate * schedules.polynomial(step, steps, power)
         case StepDecay(period=period, gamma=gamma):
             return rate * schedules.step_decay(step, steps_per_epoch, period, gamma)
-        case _:
+        case MultiStepDecay(milestones=milestones, gamma=gamma):
+            return rate * schedules.multi_step_decay(step, steps_per_epoch, milestones, gamma)
+        case Exponential(gamma=gamma):
+            return rate * schedules.exponential(step, steps_per_epoch, gamma)
+        case Plateau(patience=patience, factor=factor):
+            return rate * schedules.plateau(list(losses), patience, factor)
+        case Constant():
             return rate
 
 

@@ -90,6 +90,15 @@ class Training:
             return None
         return self.objective.names[1] if len(self.objective.names) > 1 else "loss"
 
+    @property
+    def decisions(self) -> list[float]:
+        """The deciding figure of every epoch so far, with its sign turned where more is better."""
+        name = self.deciding_figure
+        if name is None:
+            return []
+        sign = -1 if self.objective.higher_is_better(name) else 1
+        return [sign * entry[f"val_{name}"] for entry in self.state.history]
+
     def numbers(self, step: int) -> torch.Tensor:
         """Which examples the batch of a step (from 0) has, where they are gathered."""
         epoch, position = divmod(step, self.steps_per_epoch)

@@ -11,7 +11,17 @@ from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.backends.torch.steps import final_expression
 from dlspec.ir.graph import Program
 from dlspec.ir.metrics import AnyMetric, Metric, TopK
-from dlspec.ir.schedules import Constant, Cosine, OneCycle, StepDecay
+from dlspec.ir.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    MultiStepDecay,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    StepDecay,
+)
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers.final import final_activation
 
@@ -187,6 +197,7 @@ def _train(single: Single, validated: bool, perhaps: bool, augments: bool) -> st
         *statement("optimizer = ", _optimizer(step), 4),
         "    losses: list[Tensor] = []",
         *(_best_before(plan) if validated else []),
+        *(["    decisions: list[float] = []"] if isinstance(step.schedule, Plateau) else []),
         f"    for epoch in range({epochs_text(plan)}):",
         "        model.train()",
         "        order = epoch_order(count, SEED, epoch).to(device)",
@@ -212,7 +223,9 @@ def _train(single: Single, validated: bool, perhaps: bool, augments: bool) -> st
 def lengths(plan: TrainPlan) -> list[str]:
     if plan.steps is not None:
         return ["    epochs = math.ceil(STEPS / batches)"]
-    if any(isinstance(s.schedule, OneCycle | Cosine) for s in plan.each_batch):
+    if any(
+        isinstance(s.schedule, OneCycle | Cosine | Linear | Polynomial) for s in plan.each_batch
+    ):
         return ["    steps = EPOCHS * batches"]
     return []
 
@@ -273,6 +286,17 @@ def rate_factor(plan: TrainPlan, step: StepPlan, position: str) -> str:
         case Cosine(warmup=warmup, final=final):
             arguments = f"{_steps(plan)}, {literal(warmup)}, {literal(final)}"
             return f"cosine({position}, {arguments})"
+        case Linear(warmup=warmup, final=final):
+            return f"linear({position}, {_steps(plan)}, {literal(warmup)}, {literal(final)})"
+        case Polynomial(power=power):
+            return f"polynomial({position}, {_steps(plan)}, {literal(power)})"
+        case MultiStepDecay(milestones=milestones, gamma=gamma):
+            arguments = f"{literal(milestones)}, {literal(gamma)}"
+            return f"multi_step_decay({position}, batches, {arguments})"
+        case Exponential(gamma=gamma):
+            return f"exponential({position}, batches, {literal(gamma)})"
+        case Plateau(patience=patience, factor=factor):
+            return f"plateau(decisions, {literal(patience)}, {literal(factor)})"
         case StepDecay(period=period, gamma=gamma):
             return f"step_decay({position}, batches, {literal(period)}, {literal(gamma)})"
         case Constant():
@@ -304,9 +328,12 @@ def _validated(plan: TrainPlan, validated: bool, perhaps: bool) -> list[str]:
     name, metric = _deciding(plan)
     sign = ">" if metric is not None and metric.higher_is_better else "<"
     weights = "{name: w.clone() for name, w in model.state_dict().items()}"
+    kept = any(isinstance(s.schedule, Plateau) for s in plan.each_batch)
+    turned = "-" if sign == ">" else ""
     body = [
         'figures = measure(model, splits["validation"])',
         "line += f\"  {shown(figures, 'val_')}\"",
+        *([f"decisions.append({turned}figures[{quoted(name)}])"] if kept else []),
         f"if figures[{quoted(name)}] {sign} best:",
         f"    best = figures[{quoted(name)}]",
     ]
