@@ -56,7 +56,9 @@ def lay_out(drawing: Drawing) -> Layout:
     import pygraphviz
 
     graph = pygraphviz.AGraph(string=_program(drawing))
-    return _read(json.loads(graph.draw(format="json", prog="dot")), drawing)
+    answer = graph.draw(format="json", prog="dot")
+    assert answer is not None  # it is, where no path is given
+    return _read(json.loads(answer), drawing)
 
 
 def _program(drawing: Drawing) -> str:
