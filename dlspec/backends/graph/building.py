@@ -79,18 +79,24 @@ class _Builder:
         told = self.boxes[source].kind == "fork"
         self.edges.append(Edge(source, target, "" if told else shape_text(type), auxiliary))
 
-    def body(self, place: _Place, sources: Sources) -> Sources:
-        """Draw the nodes of a graph; the box of every value in it."""
+    def body(self, place: _Place, sources: Sources, heads: Mapping[str, int] = {}) -> Sources:
+        """Draw the nodes of a graph; the box of every value in it.
+
+        heads: the boxes on which a layer of the graph may stand, by the values they end in
+        """
         found = dict(sources)
         counted = uses(place.graph)
-        heads: dict[str, int] = {}
+        ends = dict(heads)
         for row in rows(place.graph):
             node = row[0]
             if isinstance(node, CallNode):
-                results = self._call(place, row, found, heads)
+                results = self._call(place, row, found, ends)
             else:
-                results = self._layer(place, node, found, heads, counted)
+                results = self._layer(place, node, found, ends, counted)
             found.update(zip(row[-1].outputs, results, strict=True))
+            for name in row[-1].outputs:
+                if counted[name] != 1:
+                    ends.pop(name, None)
         return found
 
     def _layer(
@@ -134,7 +140,7 @@ class _Builder:
         assert isinstance(first, CallNode)
         inner = self.program.graphs[first.graph]
         if len(row) == 1 and _is_one_box(inner):
-            box = self._opened(place, first, inner, found)
+            box = self._opened(place, first, inner, found, heads)
             heads[first.outputs[0]] = box
             return [box]
         if place.depth > 0 and inner.nodes:
@@ -145,13 +151,16 @@ class _Builder:
         self._feed(place.graph, first, box, found)
         return [box] * len(first.outputs)
 
-    def _opened(self, place: _Place, node: CallNode, inner: Graph, found: Sources) -> int:
+    def _opened(
+        self, place: _Place, node: CallNode, inner: Graph, found: Sources, heads: Mapping[str, int]
+    ) -> int:
         """Draw a block that is but one box as that box: its layers say more than its name."""
         below = _below(place, node, inner, place.frame)
-        given = {inner.inputs[0].value: found[node.inputs[0]]}
-        (box,) = {self.body(below, given)[port.value] for port in inner.outputs}
+        taken, port = node.inputs[0], inner.inputs[0].value
+        ends = {port: heads[taken]} if taken in heads else {}
+        box = self.body(below, {port: found[taken]}, ends)[inner.outputs[0].value]
         drawn = self.boxes[box]
-        note = lines([_block_note(place, (node,), inner), drawn.note])
+        note = lines([drawn.note, _block_note(place, (node,), inner)])
         self.boxes[box] = drawn._replace(note=note)
         return box
 
