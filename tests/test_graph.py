@@ -34,6 +34,7 @@ from dlspec.layers import all_layers
 from dlspec.layers.families import FAMILIES, MODULES
 
 SPECS = Path(__file__).parent.parent / "specs"
+DOCS = SPECS.parent / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 
 UNET = """
@@ -566,3 +567,15 @@ def test_without_the_extra(
     assert done.code == 3
     assert "dlspec[graph]" in done.err
     assert run("graph", SPECS / "lenet.dlnet", "-o", "a.dot", cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "image"),
+    [(SPECS / "resnet.dlnet", "resnet50.svg"), (DOCS / "unet.dlnet", "unet.svg")],
+)
+def test_the_pictures_in_the_documentation_are_up_to_date(spec: Path, image: str) -> None:
+    """Their texts: places may differ with the version of Graphviz."""
+    made = next(iter(dlspec.load(spec).models.values())).to_picture("svg")
+    kept = (DOCS / "images" / image).read_bytes()
+    texts = [["".join(e.itertext()) for e in ET.fromstring(svg).iter()] for svg in (made, kept)]
+    assert texts[0] == texts[1]
