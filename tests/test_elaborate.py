@@ -43,7 +43,7 @@ def test_blocks_are_kept() -> None:
     assert len(calls) == 16
     assert len({node.graph for node in calls}) == 8
     assert [node.path for node in calls][:3] == ["bottleneck1", "bottleneck2", "bottleneck3"]
-    longer = good(RESNET, depths="[3, 4, 600, 3]")
+    longer = good(RESNET, depth="152")
     assert len(longer.graphs) == len(program.graphs)
 
 
