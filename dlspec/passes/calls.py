@@ -7,11 +7,7 @@ from typing import TypeAlias
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
-from dlspec.layers import (
-    activations,
-    find,
-    spelled,
-)
+from dlspec.layers import activation_options, find, spelled
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
@@ -144,7 +140,7 @@ def _call_type(
             zip(field_names(layer[0]), layer[0].model_fields.values(), strict=True)
         ):
             words[number] = words[name] = option_words(field.annotation)
-        words["activation"] = tuple(activations()) if layer[0].takes_activation else ()
+        words["activation"] = tuple(activation_options()) if layer[0].takes_activation else ()
     if layer is None and binding is None:
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
@@ -234,19 +230,19 @@ def _activation_word(
     value = argument.value
     if value is None:
         return None
-    if isinstance(value, LayerStage) and value.layer.kind in activations().values():
+    if isinstance(value, LayerStage) and value.layer.kind in activation_options().values():
         return value.layer
     name = (
         value.id if isinstance(value, Word) else value.name if isinstance(value, Function) else None
     )
-    if name in activations():
-        cls = find(activations()[name])
+    if name in activation_options():
+        cls = find(activation_options()[name])
         assert cls is not None
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = did_you_mean(name, activations()) if name else None
-        if isinstance(value, str) and value in activations():
+        help = did_you_mean(name, activation_options()) if name else None
+        if isinstance(value, str) and value in activation_options():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(
             "E0303",
@@ -274,10 +270,10 @@ def _activation_call(
             or argument.name.id != "activation"
             or not isinstance(value, tree.Call)
             or not isinstance(value.callee, tree.Name)
-            or value.callee.id not in activations()
+            or value.callee.id not in activation_options()
         ):
             continue
-        cls = find(activations()[value.callee.id])
+        cls = find(activation_options()[value.callee.id])
         assert cls is not None
         given = _evaluated(value.arguments, frame, evaluate)
         made = construct(cls, value.callee.id, value.callee.span, given, frame.report)

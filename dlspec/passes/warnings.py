@@ -9,7 +9,7 @@ from dlspec.diagnostics import Label
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.layer import Layer, Reach
 from dlspec.ir.upstream import Makers
-from dlspec.layers import activations
+from dlspec.layers import activation_options
 from dlspec.passes.context import Context
 from dlspec.passes.images import warn_of_images
 from dlspec.passes.mending import without_bias, without_second
@@ -89,7 +89,7 @@ def _bias(graph: Graph, before: LayerNode, node: LayerNode, context: Context) ->
 def _twice(graph: Graph, node: LayerNode, makers: Makers, context: Context) -> None:
     """An activation behind the same activation, which may end the block in front of it."""
     kind = node.layer.kind
-    if kind not in activations().values() or node.layer.keeps_values:
+    if kind not in activation_options().values() or node.layer.keeps_values:
         return
     owner, before = next(makers.upstream(graph, node.inputs[0]), (graph, None))
     if before is None or before.layer.kind != kind:

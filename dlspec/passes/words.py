@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from dlspec.ir.layer import Layer
-from dlspec.layers import activations, all_layers, built_in_layers
+from dlspec.layers import activation_options, all_layers, built_in_layers
 from dlspec.passes.arguments import option_words
 
 
@@ -16,7 +16,7 @@ def is_option(word: str) -> bool:
 
 @cache
 def _words(layers: tuple[type[Layer], ...]) -> frozenset[str]:
-    words = set(activations())
+    words = set(activation_options())
     for cls in layers:
         for field in cls.model_fields.values():
             words.update(option_words(field.annotation))
