@@ -1,7 +1,7 @@
 """Python text in the layout of black at width 88, from expressions and neutral values.
 
-An expression stands on its line where it fits. Where it does not, a call, tuple or list has
-one element a line with a comma behind each, which black leaves as it is; anything else goes
+An expression stands on its line where it fits. Where it does not, the elements of a call, tuple
+or list stand on a line of their own, or one a line with a comma behind each; anything else goes
 into parentheses.
 """
 
@@ -89,11 +89,13 @@ def _broken(expression: str, indent: int, used: int) -> list[str] | None:
         inner = _broken(expression, indent + 4, 0)
         assert inner is not None
         return ["(", f"{pad}    {inner[0]}", *inner[1:], f"{pad})"]
+    texts = [_piece(expression, one.col_offset, one.end_col_offset) for one in elements]
+    together = f"{pad}    {', '.join(texts)}"
+    if isinstance(node, ast.Call) and len(together) <= WIDTH:
+        return [opening, together, pad + expression[-1]]
     lines = [opening]
-    for element in elements:
-        lines += _element(
-            _piece(expression, element.col_offset, element.end_col_offset), indent + 4
-        )
+    for text in texts:
+        lines += _element(text, indent + 4)
     return [*lines, pad + expression[-1]]
 
 
