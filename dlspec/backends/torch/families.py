@@ -14,9 +14,9 @@ from dlspec.backends.torch.merging import Attributes, without_numbers
 from dlspec.backends.torch.names import checked_path, class_name, variable
 from dlspec.backends.torch.optional import condition, padded
 from dlspec.backends.torch.printer import literal
-from dlspec.backends.torch.sequential import is_straight
+from dlspec.backends.torch.sequential import is_identity, is_straight
 from dlspec.backends.torch.solver import MISSING, Parameter, Solver, Values, solve
-from dlspec.backends.torch.steps import IDENTITY, Flow, Step, flow, layer_form, with_logits
+from dlspec.backends.torch.steps import Flow, Step, flow, layer_form, with_logits
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, Program
 
 _NOTHING: frozenset[str] = frozenset()
@@ -113,9 +113,7 @@ def _by_name(program: Program, key: str) -> list[list[Graph]]:
     return [[graph for graph in graphs if graph.name == name] for name in order]
 
 
-def _behind_what_they_use(
-    last: str, uses: Mapping[str, Mapping[str, None]]
-) -> list[str] | None:
+def _behind_what_they_use(last: str, uses: Mapping[str, Mapping[str, None]]) -> list[str] | None:
     """Names in the order of their uses, each behind those that it uses itself, or None."""
     done: dict[str, None] = {}
     path = [last]
@@ -310,17 +308,13 @@ def _construction(
             else None
             for graph, node, there in zip(group.graphs, nodes, present, strict=True)
         )
-        if made[0] is None or (straight and _is_identity(group.whole, nodes[0])):
+        if made[0] is None or (straight and is_identity(group.whole, nodes[0])):
             return None
         text = written(made, solver)
     if all(present):
         return text
     when = condition(present, solver, _channels(group, nodes), path)
     return f"{text} if {when} else nn.Identity()"
-
-
-def _is_identity(graph: Graph, node: Node) -> bool:
-    return isinstance(node, LayerNode) and layer_form(graph, node).functional == IDENTITY
 
 
 def _channels(group: Group, nodes: tuple[Node, ...]) -> tuple[Values, Values]:

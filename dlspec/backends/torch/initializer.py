@@ -67,9 +67,7 @@ def _annotation(value: object) -> str:
     return type(value).__name__
 
 
-def agreed(
-    entries: Sequence[Entry], lines: Sequence[str]
-) -> tuple[dict[int, int], list[Loop]]:
+def agreed(entries: Sequence[Entry], lines: Sequence[str]) -> tuple[dict[int, int], list[Loop]]:
     """What is a loop in `__init__` and in the other method alike.
 
     entries: the submodules; lines: those of the method. Gives, for each loop, the places of its

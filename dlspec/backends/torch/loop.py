@@ -134,7 +134,7 @@ def _measure(program: Program, plan: TrainPlan, model: str) -> str:
         [
             *lines,
             *statement("names = ", _listed(["loss", *_names(plan)]), 4),
-            "    return dict(zip(names, (sums / count).tolist()))",
+            "    return dict(zip(names, (sums / count).tolist(), strict=True))",
         ]
     )
 

@@ -265,5 +265,3 @@ def _final_forward(program: Program, method: Method) -> list[str]:
             indent = 12
         lines += statement(f"{place} = ", expression.format(place), indent)
     return [*lines, f"        return {results}"]
-
-

@@ -77,15 +77,18 @@ def _class(program: Program, family: Family) -> str:
 
 
 def _commented(family: Family, shapes: Shapes) -> list[Entry]:
-    """The submodules of an `nn.Sequential` with the shapes of what comes out of them."""
+    """The submodules of an `nn.Sequential` with the shapes of what comes out of them.
+
+    A shape stands behind the last of the lines that it holds for.
+    """
     graph = family.graphs[0]
-    comments = {
-        node.path: ""
-        if isinstance(node, LayerNode) and is_light(graph, node)
-        else shapes.joined(node.outputs)
-        for node in graph.nodes
-    }
-    return [Entry(path, text, comments[path]) for path, text in family.constructors]
+    light = {n.path for n in graph.nodes if isinstance(n, LayerNode) and is_light(graph, n)}
+    comments = {node.path: shapes.joined(node.outputs) for node in graph.nodes}
+    behind = [path in light for path, _ in family.constructors[1:]]
+    return [
+        Entry(path, text, "" if goes_on else comments[path])
+        for (path, text), goes_on in zip(family.constructors, (*behind, False), strict=True)
+    ]
 
 
 def _documentation(program: Program, family: Family) -> list[str]:

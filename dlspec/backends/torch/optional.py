@@ -8,7 +8,7 @@ from __future__ import annotations
 from dlspec.backends.torch.solver import Parameter, Solution, Solver, Values
 from dlspec.backends.torch.steps import IDENTITY, layer_form
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, Port
-from dlspec.layers.activations import Identity
+from dlspec.layers import find
 
 
 def padded(graph: Graph, whole: Graph) -> tuple[Graph, frozenset[str]] | None:
@@ -53,7 +53,9 @@ def _gap(whole: Graph, node: Node) -> LayerNode | None:
             return None
     elif not isinstance(node, CallNode):
         return None
-    return LayerNode(path=node.path, inputs=node.inputs, outputs=node.outputs, layer=Identity())
+    identity = find("Identity")
+    assert identity is not None
+    return LayerNode(path=node.path, inputs=node.inputs, outputs=node.outputs, layer=identity())
 
 
 def _renamed(mine: Node, node: Node, values: dict[str, str]) -> Node | None:

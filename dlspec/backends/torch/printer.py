@@ -86,6 +86,8 @@ def _broken(expression: str, indent: int, used: int) -> list[str] | None:
         return None
     pad = " " * indent
     if used and indent + used + len(opening) > WIDTH >= indent + 4 + len(opening):
+        if indent + 4 + len(expression) <= WIDTH:
+            return ["(", f"{pad}    {expression}", f"{pad})"]
         inner = _broken(expression, indent + 4, 0)
         assert inner is not None
         return ["(", f"{pad}    {inner[0]}", *inner[1:], f"{pad})"]
@@ -124,6 +126,15 @@ def _is_keyword(text: str) -> bool:
 def _parenthesised(expression: str, indent: int) -> list[str]:
     """An operator's operands in parentheses, one a line where they do not fit on one."""
     pad = " " * indent
+    choice = ast.parse(expression, mode="eval").body
+    if isinstance(choice, ast.IfExp):
+        ends = (choice.body.end_col_offset, choice.test.end_col_offset)
+        starts = (0, *(end + 1 for end in ends if end is not None))
+        parts = [
+            _piece(expression, start, end).rstrip()
+            for start, end in zip(starts, (*ends, None), strict=True)
+        ]
+        return ["(", *(f"{pad}    {part}" for part in parts), f"{pad})"]
     group = re.fullmatch(r"\((.*)\)( [*/] \S+)", expression)
     if group is not None:  # a sum in parentheses, such as a mean: these are the ones to break
         inner, tail = group.groups()

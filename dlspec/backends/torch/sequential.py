@@ -16,12 +16,18 @@ def is_straight(graph: Graph, *, top: bool) -> bool:
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or (top and graph.auxiliaries):
         return False
-    value = graph.inputs[0].value
+    value, does_nothing = graph.inputs[0].value, True
     for node in graph.nodes:
         if node.inputs != (value,) or len(node.outputs) != 1 or not _is_module(graph, node):
             return False
         value = node.outputs[0]
-    return bool(graph.nodes) and value == graph.outputs[0].value
+        does_nothing = does_nothing and is_identity(graph, node)
+    return not does_nothing and value == graph.outputs[0].value
+
+
+def is_identity(graph: Graph, node: Node) -> bool:
+    """Whether a node passes on what flows in."""
+    return isinstance(node, LayerNode) and layer_form(graph, node).functional == IDENTITY
 
 
 def _is_module(graph: Graph, node: Node) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 
 from dlspec.backends.torch.solver import Parameter, Solver
 from dlspec.ir.graph import Graph
@@ -39,9 +38,11 @@ class Shapes:
         key = repr(sizes)
         if key not in self._texts:
             written = [self._size(one, axis, len(sizes)) for axis, one in enumerate(sizes)]
-            # Several axes in a row of which nothing is known are one `…`.
-            texts = [one for one, same in groupby(written) for _ in (same if one != _UNKNOWN else "x")]
-            self._texts[key] = f"[{', '.join(texts)}]"
+            # Axes in a row of which nothing is known are one `…`.
+            for place in range(len(written) - 1, 0, -1):
+                if written[place] == written[place - 1] == _UNKNOWN:
+                    del written[place]
+            self._texts[key] = f"[{', '.join(written)}]"
         return self._texts[key]
 
     def _sizes(self, value: str) -> tuple[tuple[object, ...], ...]:

@@ -87,9 +87,20 @@ class Variables:
             return None
         if all(step.named for step in self.steps[place + 1 : self._main]):
             return None
-        name = variable("tap", self._reserved)
-        self._reserved.append(name)
-        return name
+        return self._numbered_tap() if self._several_taps() else variable("tap", self._reserved)
+
+    def _numbered_tap(self) -> str:
+        number = 1
+        while f"tap{number}" in self._reserved:
+            number += 1
+        self._reserved.append(f"tap{number}")
+        return f"tap{number}"
+
+    def _several_taps(self) -> bool:
+        """Whether training alone uses more than one value of the rest."""
+        made = {value for step in self.steps[: self._main] for value in step.outputs}
+        late = {value for step in self.steps[self._main :] for value in step.inputs}
+        return len(made & late) > 1
 
     def fold(self, place: int) -> None:
         """Let the step at `place` stand within the line of the next one, without a variable."""
