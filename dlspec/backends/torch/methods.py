@@ -150,8 +150,7 @@ class Method:
         if not self.records or self.late or len(self.records) in loops.values():
             return False
         (target, *others) = self.records[-1].targets
-        result = self._result(self.flow.outputs)
-        return not others and target == result and self.variables.is_register(target)
+        return not others and target == self._result(self.flow.outputs)
 
     def _end(self, *, direct: bool) -> list[str]:
         if direct:

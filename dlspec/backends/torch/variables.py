@@ -76,10 +76,6 @@ class Variables:
         """The number of variables for branches."""
         return self._free.branches
 
-    def is_register(self, name: str) -> bool:
-        """Whether a variable is none of the spec's names."""
-        return self._free.is_register(name)
-
     def _tap(self, place: int, value: str) -> str | None:
         """A variable of its own for what is used again in training, far below, else None."""
         later = self.last_use.get(value, 0) >= self._main
