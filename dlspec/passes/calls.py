@@ -213,6 +213,8 @@ def _layer_stage(
             activation = word
         else:
             own.append(argument)
+            if argument.name == "bias":
+                frame.context.biases_written.add(span)
     layer = construct(cls, callee.id, callee.span, own, frame.report)
     if layer is None:
         return UNKNOWN

@@ -15,6 +15,7 @@ from dlspec.passes.context import Context, Frame, LimitReached, NoIt
 from dlspec.passes.declarations import Declarations, OpenFile, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan
+from dlspec.passes.mentions import reachable
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
 from dlspec.passes.values import Network, NetworkStage
@@ -186,10 +187,16 @@ def _unused(found: Declarations, context: Context) -> None:
             context.report.warning(
                 "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
             )
-    if not any(network.declaration.is_model for network in found.networks):
+    blocks = [network for network in found.networks if not network.declaration.is_model]
+    if len(blocks) == len(found.networks):
+        return  # a file of blocks is for other files
+    unused = {network.name for network in blocks if not network.used}
+    if not unused:
         return
-    for network in found.networks:
-        if not network.declaration.is_model and not network.used:
+    declarations = {network.name: network.declaration for network in found.networks}
+    named = reachable(declarations, declarations.keys() - unused)
+    for network in blocks:
+        if network.name not in named:
             context.report.warning(
                 "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
             )
