@@ -46,6 +46,8 @@ class TorchForm(NamedTuple):
     functional: where the layer has no state and no training mode, the same
              without a submodule: `F.relu({0})`. Used in `forward` methods;
              `module` serves in `nn.Sequential`.
+    left_out: what keywords that `module` leaves out stand for, where that is not the layer's
+             field of that name.
     definitions: source of helper classes or functions to be placed once in the
              file, each beginning with `class Name(` or `def name(`.
     """
@@ -54,6 +56,7 @@ class TorchForm(NamedTuple):
     forward: str = "{m}({0})"
     functional: str | None = None
     definitions: tuple[str, ...] = ()
+    left_out: Mapping[str, Argument] = _EMPTY
 
 
 class OnnxConstant(NamedTuple):

@@ -105,9 +105,10 @@ def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Cont
     declaration = network.declaration
     arguments = {p.name.id: _json(scope.names[p.name.id].value) for p in declaration.parameters}
     defaults = {
-        p.name.id: p.default.value
+        p.name.id: p.default.id if isinstance(p.default, tree.Name) else p.default.value
         for p in declaration.parameters
         if isinstance(p.default, tree.Number | tree.Bool | tree.String)
+        or (isinstance(p.default, tree.Name) and scope.find(p.default.id) is None)
     }
     graph = Graph.model_construct(
         key=key,

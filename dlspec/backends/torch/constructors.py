@@ -43,10 +43,10 @@ class Constructor(NamedTuple):
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a number, a truth value, or a tuple of them."""
+    """Whether a value is a number, a truth value, a word, or a tuple of them."""
     if isinstance(value, tuple):
         return bool(value) and all(is_plain(item) for item in value)
-    return isinstance(value, int | float)
+    return isinstance(value, int | float | str)
 
 
 def constructor(
@@ -68,7 +68,8 @@ def constructor(
     values = {str(number): value for number, value in enumerate(call.args)} | dict(call.kwargs)
     fields = {name: getattr(node.layer, name) for name in type(node.layer).model_fields}
     # A keyword that PyTorch's call leaves out has the value of the layer's field of that name.
-    defaults = {name: value for name, value in fields.items() if is_plain(value)}
+    left_out = {**fields, **form.left_out}
+    defaults = {name: value for name, value in left_out.items() if is_plain(value)}
     return Constructor(path, call.function, values, defaults, fields)
 
 

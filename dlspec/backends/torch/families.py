@@ -6,20 +6,20 @@ where the weights of all have the same names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from dlspec.backends.torch.constructors import constructor, is_plain, written
-from dlspec.backends.torch.merging import Attributes, without_numbers
+from dlspec.backends.torch.grouping import NOTHING, Group, by_name, groups
+from dlspec.backends.torch.loops import Entry
+from dlspec.backends.torch.merging import Attributes
 from dlspec.backends.torch.names import checked_path, class_name, variable
-from dlspec.backends.torch.optional import condition, padded
+from dlspec.backends.torch.optional import condition
 from dlspec.backends.torch.printer import literal
 from dlspec.backends.torch.sequential import is_identity, is_straight
-from dlspec.backends.torch.solver import MISSING, Parameter, Solver, Values, solve
-from dlspec.backends.torch.steps import Flow, Step, flow, layer_form, with_logits
-from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, Program
-
-_NOTHING: frozenset[str] = frozenset()
+from dlspec.backends.torch.solver import FLOWING_IN, MISSING, Parameter, Solver, Values, solve
+from dlspec.backends.torch.steps import Flow, Step, flow, with_logits
+from dlspec.ir.graph import CallNode, Graph, Node, Program
 
 
 class Family(NamedTuple):
@@ -29,7 +29,8 @@ class Family(NamedTuple):
     gaps:         the paths of the submodules that each graph lacks.
     parameters:   the constructor's arguments.
     attributes:   the arguments that `forward` reads, with the attributes that keep them.
-    constructors: path and expression of each submodule, in order.
+    constructors: the submodules, in order.
+    invents:      whether an argument is none of the block's.
     computed:     what `forward`, or `logits`, computes.
     straight:     whether the class is an `nn.Sequential`.
     """
@@ -40,34 +41,12 @@ class Family(NamedTuple):
     gaps: tuple[frozenset[str], ...]
     parameters: tuple[Parameter, ...]
     attributes: Mapping[str, str]
-    constructors: tuple[tuple[str, str], ...]
+    constructors: tuple[Entry, ...]
+    invents: bool
     computed: Flow
     straight: bool
     top: bool
     peel: bool
-
-
-class Group:
-    """The graphs of a family while they are being found."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graphs = [graph]
-        self.gaps = [_NOTHING]
-
-    @property
-    def whole(self) -> Graph:
-        """The graph that has every node."""
-        return self.graphs[0]
-
-    @property
-    def optional(self) -> frozenset[str]:
-        """The paths of what some of the graphs lack."""
-        return frozenset().union(*self.gaps)
-
-    def take(self, graph: Graph, gaps: frozenset[str] = _NOTHING) -> None:
-        """Add a graph."""
-        self.graphs.append(graph)
-        self.gaps.append(gaps)
 
 
 def families(program: Program, key: str, taken: Iterable[str]) -> dict[str, Family]:
@@ -79,120 +58,25 @@ def families(program: Program, key: str, taken: Iterable[str]) -> dict[str, Fami
     signatures: dict[str, str] = {}
     found: dict[str, Family] = {}
     names = list(taken)
-    for graphs in _by_name(program, key):
-        alone = [graph for graph in graphs if graph.key == key]
+    for graphs in by_name(program, key):
+        alone = [Group([graph], [NOTHING]) for graph in graphs if graph.key == key]
         others = [graph for graph in graphs if graph.key != key]
-        for group in (*_groups(others, signatures, peeled), *map(Group, alone)):
+        peel = any(graph.key in peeled for graph in graphs)
+
+        def accepts(group: Group, *, peel: bool = peel) -> bool:
+            """Whether what its graphs lack follows from the arguments of the spec's block."""
+            return not _family(program, "", group, found, top=False, peel=peel).invents
+
+        for group in (*groups(others, signatures, exact=peel, accepts=accepts), *alone):
             name = class_name(group.whole.name, names)
             names.append(name)
             top = group.whole.key == key
-            family = _family(program, name, group, found, top=top, peeled=peeled)
+            peel = any(graph.key in peeled for graph in group.graphs)
+            family = _family(program, name, group, found, top=top, peel=peel)
             for graph in group.graphs:
                 signatures[graph.key] = name
                 found[graph.key] = family
     return found
-
-
-def _by_name(program: Program, key: str) -> list[list[Graph]]:
-    """The graphs that a model is made of, by declarations, each behind those that it uses."""
-    called: dict[str, dict[str, None]] = {}
-    waiting = [key]
-    while waiting:
-        name = waiting.pop()
-        if name not in called:
-            nodes = program.graphs[name].nodes
-            called[name] = dict.fromkeys(n.graph for n in nodes if isinstance(n, CallNode))
-            waiting += called[name]
-    graphs = [graph for name, graph in program.graphs.items() if name in called]
-    uses: dict[str, dict[str, None]] = {graph.name: {} for graph in graphs}
-    for graph in graphs:
-        uses[graph.name].update((program.graphs[one].name, None) for one in called[graph.key])
-    order = _behind_what_they_use(program.graphs[key].name, uses)
-    if order is None:  # a program in JSON form may give graphs that use each other one name
-        return [[graph] for graph in graphs]
-    return [[graph for graph in graphs if graph.name == name] for name in order]
-
-
-def _behind_what_they_use(last: str, uses: Mapping[str, Mapping[str, None]]) -> list[str] | None:
-    """Names in the order of their uses, each behind those that it uses itself, or None."""
-    done: dict[str, None] = {}
-    path = [last]
-    while path:
-        name = path[-1]
-        open_ = next((one for one in uses[name] if one not in done), None)
-        if open_ is None:
-            done[name] = None
-            path.pop()
-        elif open_ in path:
-            return None
-        else:
-            path.append(open_)
-    return list(done)
-
-
-def _groups(
-    graphs: list[Graph], signatures: Mapping[str, str], peeled: frozenset[str]
-) -> Iterator[Group]:
-    """The graphs of one declaration in as few groups as one class each can stand for."""
-    alike: dict[str, Group] = {}
-    exact = any(graph.key in peeled for graph in graphs)
-    for graph in graphs:
-        signature = _signature(graph, signatures, exact=exact)
-        if signature in alike:
-            alike[signature].take(graph)
-        else:
-            alike[signature] = Group(graph)
-    waiting = sorted(alike.values(), key=lambda group: -len(group.whole.nodes))
-    while waiting:
-        group, *waiting = waiting
-        if not exact:
-            waiting = [one for one in waiting if not _joined(group, one, signatures)]
-        yield group
-
-
-def _joined(group: Group, other: Group, signatures: Mapping[str, str]) -> bool:
-    """Let a group take the graphs of another that lack some of its stages, if they only do."""
-    with_gaps = [padded(graph, group.whole) for graph in other.graphs]
-    for one in with_gaps:
-        if one is None:
-            return False
-        graph, gaps = one
-        if _signature(graph, signatures, gaps) != _signature(group.whole, signatures, gaps):
-            return False
-    for one in with_gaps:
-        assert one is not None
-        group.take(*one)
-    return True
-
-
-def _signature(
-    graph: Graph,
-    signatures: Mapping[str, str],
-    gaps: frozenset[str] = _NOTHING,
-    *,
-    exact: bool = False,
-) -> str:
-    """A text that two graphs share where one class can stand for both.
-
-    gaps: paths of nodes that do not count; exact: whether all numbers in `forward` do.
-    """
-    nodes: list[object] = []
-    for node in graph.nodes:
-        if node.path in gaps:
-            continue
-        common = (node.path, node.inputs, node.outputs, node.shares)
-        if isinstance(node, CallNode):
-            nodes.append((*common, signatures[node.graph]))
-            continue
-        made = constructor(graph, node, straight=True)
-        shared: tuple[object, ...] = (*common, made.form if made is not None else None)
-        if isinstance(node, LayerNode):
-            form = layer_form(graph, node)
-            texts = [form.forward, form.functional or ""]
-            shared = (*shared, *(texts if exact else map(without_numbers, texts)))
-        nodes.append(shared)
-    ranks = [graph.types[port.value].rank for port in graph.inputs]
-    return repr((graph.inputs, graph.outputs, ranks, nodes))
 
 
 def _family(
@@ -202,18 +86,17 @@ def _family(
     found: Mapping[str, Family],
     *,
     top: bool,
-    peeled: frozenset[str],
+    peel: bool,
 ) -> Family:
     graphs = tuple(group.graphs)
-    peel = any(graph.key in peeled for graph in graphs)
     straight = not peel and is_straight(graphs[0], top=top)
     paths = frozenset(node.path for node in graphs[0].nodes)
     solver = Solver(_known(graphs))
-    constructors: list[tuple[str, str]] = []
-    for nodes in zip(*(graph.nodes for graph in graphs), strict=True):
-        text = _construction(group, nodes, found, solver, straight=straight)
-        if text is not None:
-            constructors.append((checked_path(graphs[0], nodes[0].path), text))
+    made = (
+        _construction(group, nodes, found, solver, straight=straight)
+        for nodes in zip(*(graph.nodes for graph in graphs), strict=True)
+    )
+    constructors = tuple(one for one in made if one is not None)
     attributes = Attributes(paths)
     flows = [flow(program, g, top=top, peel=peel, modules=group.optional) for g in graphs]
     computed = flows[0] if straight else _merged(flows, attributes, solver)
@@ -224,7 +107,8 @@ def _family(
         gaps=tuple(group.gaps),
         parameters=solver.parameters,
         attributes=attributes.names,
-        constructors=tuple(constructors),
+        constructors=constructors,
+        invents=solver.invents,
         computed=computed,
         straight=straight,
         top=top,
@@ -256,7 +140,7 @@ def _known(graphs: tuple[Graph, ...]) -> list[Parameter]:
     for argument in graphs[0].arguments:
         values = tuple(_plain(graph.arguments.get(argument)) for graph in graphs)
         if all(is_plain(value) for value in values) and len(set(map(repr, values))) > 1:
-            name = variable(argument, ("in_channels", "in_features", *own))
+            name = variable(argument, (*FLOWING_IN, *own))
             default = graphs[0].defaults.get(argument, MISSING)
             default = _plain(default) if default is not MISSING else MISSING
             own[name] = Parameter(name, values, default if is_plain(default) else MISSING)
@@ -279,7 +163,7 @@ def _sizes(graphs: tuple[Graph, ...]) -> tuple[str, Values] | None:
     sizes = tuple(shape[0 if image else -1] for shape in shapes)
     if not all(isinstance(size, int) for size in sizes) or len(set(sizes)) == 1:
         return None
-    return "in_channels" if image else "in_features", sizes
+    return FLOWING_IN[0 if image else 1], sizes
 
 
 def _plain(value: Any) -> Any:
@@ -293,9 +177,9 @@ def _construction(
     solver: Solver,
     *,
     straight: bool,
-) -> str | None:
-    """The expression that makes the submodule of one node in all graphs of a group."""
-    path = nodes[0].path
+) -> Entry | None:
+    """What makes the submodule of one node in all graphs of a group."""
+    path = checked_path(group.whole, nodes[0].path)
     if nodes[0].shares is not None:
         return None
     present = tuple(path not in gaps for gaps in group.gaps)
@@ -312,9 +196,11 @@ def _construction(
             return None
         text = written(made, solver)
     if all(present):
-        return text
+        return Entry(path, text)
     when = condition(present, solver, _channels(group, nodes), path)
-    return f"{text} if {when} else nn.Identity()"
+    if straight:
+        return Entry(path, text, when=when)
+    return Entry(path, f"{text} if {when} else nn.Identity()")
 
 
 def _channels(group: Group, nodes: tuple[Node, ...]) -> tuple[Values, Values]:

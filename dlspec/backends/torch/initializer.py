@@ -20,20 +20,27 @@ def initializer(
     lines = [*_head(family.parameters), "        super().__init__()"]
     lines += [f"        self.{own} = {name}" for name, own in family.attributes.items()]
     starts = {loop.start: loop for loop in found}
-    place = 0
+    place, when = 0, ""
     while place < len(entries):
         loop = starts.get(place)
-        if loop is None:
-            path, text, comment = entries[place]
-            lines += statement(f"self.{path} = ", text, 8, comment)
-            place += 1
+        if loop is not None:
+            lines += _loop(loop, entries[place:], number)
+            place, when = loop.stop, ""
             continue
-        stop = loop.first + loop.count
-        lines.append(f"        for {number} in range({loop.first}, {stop}):")
-        for base, (_, text, comment) in zip(loop.bases, entries[place:], strict=False):
-            call = f'self.add_module(f"{base}{{{number}}}", {text})'
-            lines += statement("", call, 12, comment)
-        place = loop.stop
+        one = entries[place]
+        if one.when and one.when != when:
+            lines.append(f"        if {one.when}:")
+        when = one.when
+        lines += statement(f"self.{one.path} = ", one.text, 12 if when else 8, one.comment)
+        place += 1
+    return lines
+
+
+def _loop(loop: Loop, entries: Sequence[Entry], number: str) -> list[str]:
+    lines = [f"        for {number} in range({loop.first}, {loop.first + loop.count}):"]
+    for base, one in zip(loop.bases, entries, strict=False):
+        call = f'self.add_module(f"{base}{{{number}}}", {one.text})'
+        lines += statement("", call, 12, one.comment)
     return lines
 
 

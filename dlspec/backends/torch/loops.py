@@ -18,11 +18,12 @@ _CALLED = re.compile(r"\bself\.([A-Za-z_]\w*?)([1-9][0-9]*)(?=\()")
 
 
 class Entry(NamedTuple):
-    """A submodule: its path, the expression that makes it, and a comment."""
+    """A submodule: its path, the expression that makes it, a comment, and when there is one."""
 
     path: str
     text: str
     comment: str = ""
+    when: str = ""
 
 
 class Loop(NamedTuple):
@@ -59,7 +60,8 @@ def loop_at(entries: Sequence[Entry], start: int, period: int) -> Loop | None:
     """The repetition of at least `LEAST` turns that begins at a place, so many submodules each."""
     turn = [_NUMBERED.fullmatch(one.path) for one in entries[start : start + period]]
     numbers = {int(one.group(2)) for one in turn if one is not None}
-    if len(turn) < period or None in turn or len(numbers) != 1:
+    always = not any(one.when for one in entries[start : start + period])
+    if len(turn) < period or None in turn or len(numbers) != 1 or not always:
         return None
     bases = tuple(one.group(1) for one in turn if one is not None)
     (first,) = numbers

@@ -7,7 +7,7 @@ import re
 from dlspec.backends.torch.solver import MISSING, Solver
 from dlspec.ir.reserved import usable_path
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.}])")
+_NUMBER = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.}:])")
 _WORD = re.compile(r"(?<![\w.\"'])[A-Za-z_]\w*")
 
 

@@ -68,12 +68,9 @@ class Method:
             text = self._expression(step)
             comment = self.shapes.joined(step.types)  # folding keeps the shape
             chain = self._chain(place, end)
-            folded = self._folded(chain, text, comment, indent)
+            folded = self._folded(place, chain, text, comment, indent)
             if folded is not None:
-                text = folded
-                for _ in chain:
-                    self.variables.fold(place)
-                    place += 1
+                text, place = folded, place + len(chain)
             self.variables.assign(place)
             targets = (self.variables.names[v] for v in self.variables.steps[place].outputs)
             yield Record(tuple(targets), text, comment)
@@ -102,7 +99,9 @@ class Method:
             place += 1
         return found
 
-    def _folded(self, chain: list[Step], text: str, comment: str, indent: int) -> str | None:
+    def _folded(
+        self, place: int, chain: list[Step], text: str, comment: str, indent: int
+    ) -> str | None:
         """The expressions of a chain around a text, where that reads well on one line."""
         if not chain:
             return None
@@ -111,9 +110,15 @@ class Method:
             if bracketed is None and not _CALL.fullmatch(text):
                 return None
             text = step.expression.format(text)
-        name = self.variables.names.get(chain[-1].outputs[0], "branch10")
-        width = indent + len(f"{name} = {text}  # {comment}")
-        return text if width <= WIDTH else None
+        inner = range(place, place + len(chain))
+        for one in inner:
+            self.variables.fold(one)
+        name = self.variables.foreseen(place + len(chain))
+        if indent + len(f"{name} = {text}  # {comment}") <= WIDTH:
+            return text
+        for one in inner:
+            self.variables.unfold(one)
+        return None
 
     # --- from lines to text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 from dlspec.backends.torch.docstrings import docstring
@@ -66,7 +67,7 @@ def _class(program: Program, family: Family) -> str:
             [*lines, *initializer(family, entries, loops(entries), variable("number", names))]
         )
     method = Method(family, shapes)
-    entries = [Entry(path, text) for path, text in family.constructors]
+    entries = family.constructors
     turns, found = agreed(entries, [record.key for record in method.records])
     number = variable("number", (*names, *method.variables.names.values()))
     if entries or family.attributes:
@@ -84,10 +85,11 @@ def _commented(family: Family, shapes: Shapes) -> list[Entry]:
     graph = family.graphs[0]
     light = {n.path for n in graph.nodes if isinstance(n, LayerNode) and is_light(graph, n)}
     comments = {node.path: shapes.joined(node.outputs) for node in graph.nodes}
-    behind = [path in light for path, _ in family.constructors[1:]]
+    entries = family.constructors
+    behind = [own.path in light and own.when == one.when for one, own in pairwise(entries)]
     return [
-        Entry(path, text, "" if goes_on else comments[path])
-        for (path, text), goes_on in zip(family.constructors, (*behind, False), strict=True)
+        one._replace(comment="" if goes_on else comments[one.path])
+        for one, goes_on in zip(entries, (*behind, False), strict=True)
     ]
 
 

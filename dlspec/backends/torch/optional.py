@@ -5,7 +5,7 @@ The stage is a submodule in the one class for both, and `nn.Identity()` where a 
 
 from __future__ import annotations
 
-from dlspec.backends.torch.solver import Parameter, Solution, Solver, Values
+from dlspec.backends.torch.solver import FLOWING_IN, Parameter, Solution, Solver, Values, is_size
 from dlspec.backends.torch.steps import IDENTITY, layer_form
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, Port
 from dlspec.layers import find
@@ -80,10 +80,15 @@ def condition(present: Values, solver: Solver, sizes: tuple[Values, Values], pat
     present: whether it is, in each use; sizes: the channels of what flows into it and of what
     comes out, as far as they are known. A new argument says it where nothing else does.
     """
+    # Counts, strides and truth values decide such things more often than sizes do.
+    given = sorted(
+        (one for one in solver.known.values() if one.name not in FLOWING_IN),
+        key=lambda one: all(map(is_size, one.values)),
+    )
     found = [
         (Solution((one.name,), text), truth)
-        for one in solver.known.values()
-        for text, truth in _tests(one)
+        for one in given
+        for text, truth in _tests(one, present)
     ]
     unlike = _unlike(sizes, solver)
     if unlike is not None:
@@ -96,16 +101,18 @@ def condition(present: Values, solver: Solver, sizes: tuple[Values, Values], pat
     return solver.expression(present, f"has_{path}")
 
 
-def _tests(one: Parameter) -> list[tuple[str, Values]]:
+def _tests(one: Parameter, present: Values) -> list[tuple[str, Values]]:
     """What can be asked of an argument, and the answer in each use."""
     if all(isinstance(value, bool) for value in one.values):
         return [(one.name, one.values), (f"not {one.name}", tuple(not v for v in one.values))]
-    if type(one.default) is not int:
+    if not all(type(value) is int for value in one.values):
         return []
-    equal = tuple(value == one.default for value in one.values)
+    # `stride > 1` is asked with the greatest number for which the stage is not there.
+    without = [v for v, there in zip(one.values, present, strict=True) if not there]
+    most, least = max(without), min(without)
     return [
-        (f"{one.name} != {one.default}", tuple(not e for e in equal)),
-        (f"{one.name} == {one.default}", equal),
+        (f"{one.name} > {most}", tuple(value > most for value in one.values)),
+        (f"{one.name} < {least}", tuple(value < least for value in one.values)),
     ]
 
 

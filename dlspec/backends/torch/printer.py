@@ -128,13 +128,7 @@ def _parenthesised(expression: str, indent: int) -> list[str]:
     pad = " " * indent
     choice = ast.parse(expression, mode="eval").body
     if isinstance(choice, ast.IfExp):
-        ends = (choice.body.end_col_offset, choice.test.end_col_offset)
-        starts = (0, *(end + 1 for end in ends if end is not None))
-        parts = [
-            _piece(expression, start, end).rstrip()
-            for start, end in zip(starts, (*ends, None), strict=True)
-        ]
-        return ["(", *(f"{pad}    {part}" for part in parts), f"{pad})"]
+        return ["(", *_choice(expression, choice, indent + 4), f"{pad})"]
     group = re.fullmatch(r"\((.*)\)( [*/] \S+)", expression)
     if group is not None:  # a sum in parentheses, such as a mean: these are the ones to break
         inner, tail = group.groups()
@@ -149,6 +143,20 @@ def _parenthesised(expression: str, indent: int) -> list[str]:
     if not whole and len(parts) == 1:
         return [expression]
     return ["(", *(f"{pad}    {part}" for part in parts), f"{pad})"]
+
+
+def _choice(expression: str, choice: ast.IfExp, indent: int) -> list[str]:
+    """`a if b else c` on one line, or a line for each of its parts."""
+    pad = " " * indent
+    if indent + len(expression) <= WIDTH:
+        return [pad + expression]
+    body, test = choice.body.end_col_offset, choice.test.end_col_offset
+    assert body is not None and test is not None
+    first = _piece(expression, 0, body)
+    broken = _broken(first, indent, 0) if indent + len(first) > WIDTH else None
+    lines = [pad + first] if broken is None else [pad + broken[0], *broken[1:]]
+    rest = (_piece(expression, body + 1, test), _piece(expression, test + 1, None))
+    return [*lines, *(pad + part for part in rest)]
 
 
 def _operands(expression: str) -> list[str]:

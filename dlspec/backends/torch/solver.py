@@ -19,6 +19,9 @@ MISSING: Final = ...
 Values: TypeAlias = tuple[Any, ...]
 """One value for each use."""
 
+FLOWING_IN = ("in_channels", "in_features")
+"""The names for the size of the first input, of an image or of anything else."""
+
 _LEAST_SIZE = 8
 """Smaller numbers are multiples and sums of each other by chance, as kernels are of strides."""
 _MOST_SUMMED = 8
@@ -43,11 +46,13 @@ class Solver:
     """Writes values over arguments, and collects the arguments that this takes.
 
     known: what expressions may be made of; reserved: names that no argument can have.
+    `invents` says whether any argument is not among the known ones.
     """
 
     def __init__(self, known: Iterable[Parameter], reserved: Iterable[str] = ()) -> None:
         self.known: dict[str, Parameter] = {one.name: one for one in known}
         self.used: set[str] = set()
+        self.invents = False
         self._reserved = tuple(reserved)
         self._solved: dict[str, Solution | None] = {}
 
@@ -64,7 +69,9 @@ class Solver:
         """
         given = [value for value in values if value is not MISSING]
         if len({repr(value) for value in given}) <= 1:
-            return literal(given[0])
+            # What only some uses have is written as what it is there, not as a number.
+            found = self._alike(values) if len(given) < len(values) else None
+            return found if found is not None else literal(given[0])
         if likely in self.known and equal(values, self.known[likely].values):
             found = Solution((likely,), likely)
         else:
@@ -72,7 +79,16 @@ class Solver:
         self.used.update(found.names)
         return found.text
 
+    def _alike(self, values: Values) -> str | None:
+        """The argument that is a size where it is given, though that is one number alone."""
+        for name, one in self.known.items():
+            if equal(values, one.values) and all(is_size(v) or v is MISSING for v in values):
+                self.used.add(name)
+                return name
+        return None
+
     def _new(self, values: Values, wanted: str) -> Solution:
+        self.invents = True
         name = variable(wanted, (*self.known, *self._reserved))
         given = [value for value in values if value is not MISSING]
         filled = tuple(given[0] if value is MISSING else value for value in values)
@@ -118,7 +134,7 @@ def _factor(products: Values, values: Values) -> int | None:
         for product, value in zip(products, values, strict=True)
         if product is not MISSING and value is not MISSING
     ]
-    if not pairs or not all(_is_size(value) for pair in pairs for value in pair):
+    if not pairs or not all(is_size(value) for pair in pairs for value in pair):
         return None
     factor = pairs[0][0] // pairs[0][1]
     exact = all(product == factor * value for product, value in pairs)
@@ -127,9 +143,9 @@ def _factor(products: Values, values: Values) -> int | None:
 
 def _sum(values: Values, known: Mapping[str, Parameter]) -> Solution | None:
     """`width + growth`, or `width + 32`."""
-    if not all(value is MISSING or _is_size(value) for value in values):
+    if not all(value is MISSING or is_size(value) for value in values):
         return None
-    sizes = [(n, o.values) for n, o in known.items() if all(map(_is_size, o.values))]
+    sizes = [(n, o.values) for n, o in known.items() if all(map(is_size, o.values))]
     for count in range(2, min(len(sizes), _MOST_SUMMED) + 1):
         for chosen in combinations(sizes[:_MOST_SUMMED], count):
             sums = tuple(map(sum, zip(*(one for _, one in chosen), strict=True)))
@@ -144,5 +160,6 @@ def _sum(values: Values, known: Mapping[str, Parameter]) -> Solution | None:
     return None
 
 
-def _is_size(value: object) -> bool:
+def is_size(value: object) -> bool:
+    """Whether a value is a whole number that is hardly what it is by chance."""
     return type(value) is int and value >= _LEAST_SIZE

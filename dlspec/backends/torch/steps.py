@@ -121,8 +121,19 @@ def flow(
                 steps.append(_call_step(program, graph, node, inputs, peel))
         else:
             steps.append(_parameter_step(graph, node, peel))
-    results = _returned(graph.outputs, alias | before)
-    extra = _returned(auxiliaries, alias | before)
+    return _live(
+        steps,
+        _returned(graph.outputs, alias | before),
+        _returned(auxiliaries, alias | before),
+    )
+
+
+def _live(
+    steps: list[Step],
+    results: tuple[tuple[str, str], ...],
+    extra: tuple[tuple[str, str], ...],
+) -> Flow:
+    """The steps that lead to results, and those that lead to what training alone computes."""
     main = _needed(steps, [value for _, value in results])
     both = _needed(steps, [value for _, value in (*results, *extra)])
     known = {step.outputs for step in main}

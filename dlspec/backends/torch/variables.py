@@ -78,19 +78,21 @@ class Variables:
 
     def _tap(self, place: int, value: str) -> str | None:
         """A variable of its own for what is used again in training, far below, else None."""
-        later = self.last_use.get(value, 0) >= self._main
-        if not later or place >= self._main or len(self.steps) == self._main:
+        if not self._is_tap(place, value):
             return None
-        if all(step.named for step in self.steps[place + 1 : self._main]):
-            return None
-        return self._numbered_tap() if self._several_taps() else variable("tap", self._reserved)
-
-    def _numbered_tap(self) -> str:
+        if not self._several_taps():
+            return variable("tap", self._reserved)
         number = 1
         while f"tap{number}" in self._reserved:
             number += 1
         self._reserved.append(f"tap{number}")
         return f"tap{number}"
+
+    def _is_tap(self, place: int, value: str) -> bool:
+        later = self.last_use.get(value, 0) >= self._main
+        if not later or place >= self._main or len(self.steps) == self._main:
+            return False
+        return not all(step.named for step in self.steps[place + 1 : self._main])
 
     def _several_taps(self) -> bool:
         """Whether training alone uses more than one value of the rest."""
@@ -98,10 +100,22 @@ class Variables:
         late = {value for step in self.steps[self._main :] for value in step.inputs}
         return len(made & late) > 1
 
+    def foreseen(self, place: int) -> str:
+        """The variable that the step at `place` would get for its one result."""
+        (value,) = self.steps[place].outputs
+        if value in self.names:
+            return self.names[value]
+        return "tap10" if self._is_tap(place, value) else self._register(place, value)
+
     def fold(self, place: int) -> None:
         """Let the step at `place` stand within the line of the next one, without a variable."""
         (value,) = self.steps[place].outputs
         self._folded[value] = self.steps[place].inputs
+
+    def unfold(self, place: int) -> None:
+        """Take back `fold`."""
+        (value,) = self.steps[place].outputs
+        del self._folded[value]
 
     def _register(self, place: int, value: str) -> str:
         """The variable of what the value is made of where that is not needed any more."""
@@ -147,6 +161,8 @@ class Registers:
     def hold(self, name: str, until: int) -> None:
         """Keep a variable up to and with the step at `until`."""
         self._until[name] = until
+        if self._lone is None and self.is_branch(name):
+            self.branches = max(self.branches, int(name.removeprefix("branch")))
 
     def next(self, place: int) -> str:
         """`x` where no value behind the step at `place` needs it, else a branch."""
@@ -159,7 +175,6 @@ class Registers:
         number = 1
         while self._until.get(f"branch{number}", -1) > place or f"branch{number}" in self._taken:
             number += 1
-        self.branches = max(self.branches, number)
         return f"branch{number}"
 
     def is_register(self, name: str) -> bool:
