@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -281,6 +282,34 @@ model Net { input x: float[3, 8, 8]
 
 
 # --- text
+
+
+HOSTILE = [
+    float("inf"),
+    float("nan"),
+    '"; import os; os.abort()  # ',
+    ["a", [1, {}]],
+    {"a": 1},
+    10**400,
+    None,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("name", ["width", "self", "import", "a b", "\nimport os"])
+def test_arguments_of_a_program_in_json_form_stay_values(name: str, value: Any) -> None:
+    made = compiled("""
+block Part(width=4) { Dense(width) }
+model Net { input x: float[3]
+  Part -> Part(5) }
+""")
+    graphs = dict(made.graphs)
+    for key in ("Part", "Part2"):
+        update = {"arguments": {name: value if key == "Part" else 5}, "defaults": {name: value}}
+        graphs[key] = graphs[key].model_copy(update=update)
+    source = emit_module(made.model_copy(update={"graphs": graphs}), "Net")
+    assert not any(isinstance(node, ast.Import) for node in ast.walk(ast.parse(source)))
+    assert load_module(source)()(torch.zeros(1, 3)).shape == (1, 5)
 
 
 def test_documentation_is_as_wide_as_the_code() -> None:

@@ -49,7 +49,8 @@ class TorchForm(NamedTuple):
     left_out: what keywords that `module` leaves out stand for, where that is not the layer's
              field of that name.
     definitions: source of helper classes or functions to be placed once in the
-             file, each beginning with `class Name(` or `def name(`.
+             file, each beginning with `class Name(` or `def name(`. Names they may use:
+             torch, nn, F, Tensor, and Any of `typing`.
     """
 
     module: Call | None = None

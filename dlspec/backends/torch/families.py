@@ -6,7 +6,9 @@ where the weights of all have the same names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from dlspec.backends.torch.constructors import constructor, is_plain, written
@@ -20,6 +22,8 @@ from dlspec.backends.torch.sequential import is_identity, is_straight
 from dlspec.backends.torch.solver import FLOWING_IN, MISSING, Parameter, Solver, Values, solve
 from dlspec.backends.torch.steps import Flow, Step, flow, with_logits
 from dlspec.ir.graph import CallNode, Graph, Node, Program
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Family(NamedTuple):
@@ -139,11 +143,10 @@ def _known(graphs: tuple[Graph, ...]) -> list[Parameter]:
     own: dict[str, Parameter] = {}
     for argument in graphs[0].arguments:
         values = tuple(_plain(graph.arguments.get(argument)) for graph in graphs)
-        if all(is_plain(value) for value in values) and len(set(map(repr, values))) > 1:
+        if all(map(_is_argument, values)) and len(set(map(repr, values))) > 1:
             name = variable(argument, (*FLOWING_IN, *own))
-            default = graphs[0].defaults.get(argument, MISSING)
-            default = _plain(default) if default is not MISSING else MISSING
-            own[name] = Parameter(name, values, default if is_plain(default) else MISSING)
+            default = _plain(graphs[0].defaults.get(argument))
+            own[name] = Parameter(name, values, default if _is_argument(default) else MISSING)
     sizes = _sizes(graphs)
     if sizes is None:
         return list(own.values())
@@ -152,6 +155,15 @@ def _known(graphs: tuple[Graph, ...]) -> list[Parameter]:
     if said is None or "//" in said.text:
         return [Parameter(name, values), *own.values()]
     return list(own.values())
+
+
+def _is_argument(value: object) -> bool:
+    """Whether a value of a program, which may come from JSON, can stand in code as it is."""
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_argument, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return _WORD.fullmatch(value) is not None if isinstance(value, str) else is_plain(value)
 
 
 def _sizes(graphs: tuple[Graph, ...]) -> tuple[str, Values] | None:

@@ -93,6 +93,7 @@ class Method:
                 or behind.inputs != step.outputs
                 or not behind.light
                 or uses[step.outputs[0]] > 1
+                or (step.calls and "self." in behind.expression)
             ):
                 break
             found.append(behind)

@@ -83,10 +83,14 @@ def _commented(family: Family, shapes: Shapes) -> list[Entry]:
     A shape stands behind the last of the lines that it holds for.
     """
     graph = family.graphs[0]
-    light = {n.path for n in graph.nodes if isinstance(n, LayerNode) and is_light(graph, n)}
+    layers = {node.path: node for node in graph.nodes if isinstance(node, LayerNode)}
+    light = {path for path, node in layers.items() if is_light(graph, node)}
     comments = {node.path: shapes.joined(node.outputs) for node in graph.nodes}
     entries = family.constructors
-    behind = [own.path in light and own.when == one.when for one, own in pairwise(entries)]
+    behind = [
+        one.path in layers and own.path in light and own.when == one.when
+        for one, own in pairwise(entries)
+    ]
     return [
         one._replace(comment="" if goes_on else comments[one.path])
         for one, goes_on in zip(entries, (*behind, False), strict=True)

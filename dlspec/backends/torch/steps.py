@@ -25,6 +25,7 @@ class Step(NamedTuple):
     types: the names of the values whose types the line shows.
     named: whether the spec names the results.
     light: one tensor in, one of the same type out, without arithmetic worth a line.
+    calls: whether it is the use of a block.
     """
 
     inputs: tuple[str, ...]
@@ -33,6 +34,7 @@ class Step(NamedTuple):
     types: tuple[str, ...]
     named: bool
     light: bool = False
+    calls: bool = False
 
 
 class Flow(NamedTuple):
@@ -121,11 +123,8 @@ def flow(
                 steps.append(_call_step(program, graph, node, inputs, peel))
         else:
             steps.append(_parameter_step(graph, node, peel))
-    return _live(
-        steps,
-        _returned(graph.outputs, alias | before),
-        _returned(auxiliaries, alias | before),
-    )
+    sources = alias | before
+    return _live(steps, _returned(graph.outputs, sources), _returned(auxiliaries, sources))
 
 
 def _live(
@@ -199,9 +198,8 @@ def _call_step(
     places = ", ".join(f"{{{number}}}" for number in range(len(inputs)))
     base = snake_case(program.graphs[node.graph].name)
     called = f"{_module(graph, node, peel)}{method}({places})"
-    return Step(
-        inputs, node.outputs, called, node.outputs, _is_named(node.path, base, node.outputs)
-    )
+    named = _is_named(node.path, base, node.outputs)
+    return Step(inputs, node.outputs, called, node.outputs, named, calls=True)
 
 
 def _logits_steps(
