@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
+from dlspec.ir.graph import CallNode, LayerNode, ParameterNode, Port
 from dlspec.ir.layer import Layer
+from dlspec.ir.nodes import BaseNode
 from dlspec.ir.reserved import path_for
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
@@ -16,44 +17,38 @@ from dlspec.syntax import tree
 
 
 class Draft:
-    """A node while its graph is being built: its names may still change."""
+    """A node while its graph is being built: its names may still change.
 
-    __slots__ = ("graph", "initial", "inputs", "layer", "outputs", "path", "shares")
+    cls: what it becomes; rest: the fields of that beside path, inputs, outputs and `shares`.
+    """
+
+    __slots__ = ("cls", "inputs", "outputs", "path", "rest", "shares")
 
     def __init__(
         self,
         path: str,
         inputs: tuple[Tensor, ...],
         outputs: tuple[Tensor, ...],
-        *,
-        layer: Layer | None = None,
-        graph: str = "",
-        initial: str = "",
+        cls: type[BaseNode],
         shares: str | None = None,
+        **rest: Any,
     ) -> None:
         self.path = path
         self.inputs = inputs
         self.outputs = outputs
-        self.layer = layer
-        self.graph = graph
-        self.initial = initial
+        self.cls = cls
         self.shares = shares
+        self.rest = rest
 
-    def freeze(self) -> Node:
-        """The node. Its parts are the compiler's own, so Pydantic need not check them again."""
-        inputs = tuple(value.name for value in self.inputs)
-        outputs = tuple(value.name for value in self.outputs)
-        common: dict[str, Any] = {
-            "path": self.path,
-            "inputs": inputs,
-            "outputs": outputs,
-            "shares": self.shares,
-        }
-        if self.layer is not None:
-            return LayerNode.model_construct(op="layer", layer=self.layer, **common)
-        if self.graph:
-            return CallNode.model_construct(op="call", graph=self.graph, **common)
-        return ParameterNode.model_construct(op="parameter", initial=self.initial, **common)
+    def freeze(self) -> BaseNode:
+        """The node. Its parts are the compiler's own, so they need not be checked again."""
+        return self.cls.model_construct(
+            path=self.path,
+            inputs=tuple(value.name for value in self.inputs),
+            outputs=tuple(value.name for value in self.outputs),
+            shares=self.shares,
+            **self.rest,
+        )
 
 
 class GraphBuilder:
@@ -130,7 +125,7 @@ class GraphBuilder:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, layer=layer, shares=shares), span, 1)
+        self._append(Draft(path, inputs, outputs, LayerNode, shares, layer=layer), span, 1)
         return outputs
 
     def call(
@@ -148,14 +143,14 @@ class GraphBuilder:
         """Append a use of a block or model with `layers` layers; its results."""
         path = self.path(kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, graph=key, shares=shares), span, layers)
+        self._append(Draft(path, inputs, outputs, CallNode, shares, graph=key), span, layers)
         return outputs
 
     def parameter(self, name: str, type: TensorType, initial: str, span: Span) -> Tensor:
         """Append a learned tensor."""
         path = self.path("parameter", name)
         outputs = self._outputs(path, (type,), span)
-        self._append(Draft(path, (), outputs, initial=initial), span, 0)
+        self._append(Draft(path, (), outputs, ParameterNode, initial=initial), span, 0)
         return outputs[0]
 
     @property
@@ -184,7 +179,7 @@ class GraphBuilder:
             found.update((value.name, value.type) for value in draft.outputs)
         return found
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[Any, ...]:
         """The finished nodes."""
         return tuple(draft.freeze() for draft in self.drafts)
 

@@ -16,12 +16,14 @@ from dlspec.passes.context import Frame
 from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.search import check_search
 from dlspec.passes.spellings import foreign_help
+from dlspec.passes.trained import of_objectives, trained_stage
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
     LayerStage,
     Network,
     NetworkStage,
+    TrainedNetwork,
     Unknown,
     Value,
     Word,
@@ -89,6 +91,8 @@ def _call_function(
     given = _evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
+    if (found := of_objectives(callee, given, expression.span, frame)) is not None:
+        return found
     if callee.id in operators.TENSOR_FUNCTIONS and given and _is_data(given[0].value):
         return operators.call(callee.id, given, expression.span, frame.as_flow())
     if callee.id in constants.FUNCTIONS:
@@ -187,6 +191,8 @@ def named_stage(
         if not isinstance(network, Network):
             return UNKNOWN
         network.used = True
+        if isinstance(network, TrainedNetwork):
+            return trained_stage(network, given, span, frame)
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:

@@ -20,6 +20,7 @@ from dlspec.passes.values import (
     SharedUse,
     Stage,
     Tensor,
+    TrainedNetwork,
     Value,
     contains_unknown,
     describe,
@@ -241,6 +242,10 @@ def _shared_fits(
 def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | None) -> Value:
     assert frame.builder is not None
     network = stage.network
+    if isinstance(network, TrainedNetwork):
+        from dlspec.passes.trained import apply_trained  # which builds on this module
+
+        return apply_trained(network, value, stage.span, frame, name)
     inputs = tensors(value, frame, stage.span, f"`{network.name}`")
     if inputs is None:
         return UNKNOWN
