@@ -49,6 +49,7 @@ class Attention(Layer):
     kind = "Attention"
     summary = "Multi-head attention of a sequence, or of (query, key, value) (Vaswani 2017)."
     example = "it + (LayerNorm -> Attention(8, causal=true))"
+    example_input = "float[50, 64]"
     shape_rule = "the shape of the query stays, [length, features]; `heads` divides the features"
     inputs: ClassVar[tuple[int, int | None]] = (1, 3)
     aliases = ("MultiheadAttention", "MultiHeadAttention", "SelfAttention")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeAlias
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
-from dlspec.layers import activations, all_layers, find, layer_names, spelled
+from dlspec.layers import (
+    activations,
+    find,
+    spelled,
+)
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
-from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.scope import did_you_mean
 from dlspec.passes.search import check_search
 from dlspec.passes.spellings import foreign_help
 from dlspec.passes.trained import of_objectives, trained_stage
+from dlspec.passes.unknown import unknown_type
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
@@ -32,9 +36,6 @@ from dlspec.passes.values import (
 )
 from dlspec.source import Span
 from dlspec.syntax import tree
-
-PLANNED_LAYERS = frozenset({"Unembed"})
-"""Layers of the language whose meaning this version does not have yet."""
 
 Evaluate: TypeAlias = Callable[[tree.Expr, Frame], Value]
 
@@ -148,7 +149,7 @@ def _call_type(
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
         _evaluated(named, frame, evaluate)
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     arguments = expression.arguments
     if layer is not None and any(_is_planned(argument) for argument in arguments):
@@ -196,7 +197,7 @@ def named_stage(
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     return _layer_stage(*layer, callee, given, span, frame, activation)
 
@@ -311,33 +312,3 @@ def _network_stage(
             return UNKNOWN
     values = tuple((p.name.id, found[p.name.id].value) for p in declared if p.name.id in found)
     return NetworkStage(network, values, span)
-
-
-def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
-    if callee.id in PLANNED_LAYERS:
-        frame.report.error(
-            "E0210",
-            callee.span,
-            f"this version of dlspec does not know the layer `{callee.id}` yet",
-        )
-        return
-    help = foreign_help(callee.id) or did_you_mean(
-        callee.id, [*_capitalised(frame.scope), *layer_names()]
-    )
-    frame.report.error(
-        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
-    )
-
-
-def _capitalised(scope: Scope) -> list[str]:
-    return [name for name in scope.visible() if name[:1].isupper()]
-
-
-@cache
-def option_vocabulary() -> frozenset[str]:
-    """Every option word that a layer knows, for words handed on through a block's arguments."""
-    words = set(activations())
-    for cls in all_layers():
-        for field in cls.model_fields.values():
-            words.update(option_words(field.annotation))
-    return frozenset(words)

@@ -125,6 +125,9 @@ def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Cont
     )
     context.graphs[key] = graph
     context.spans.update({(key, path): span for path, span in builder.spans.items()})
+    kept, lost = builder.lines()
+    context.kept |= kept
+    context.lost |= lost
     check_promises(graph, builder, network, context)
     return Instance(key, tuple(value.type for _, value in builder.outputs), builder.layers)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
+from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.docstrings import docstring
 from dlspec.backends.torch.families import Family, families
-from dlspec.backends.torch.imports import KNOWN, import_lines, used_names
+from dlspec.backends.torch.imports import KNOWN, Import, import_lines, used_names
 from dlspec.backends.torch.initializer import agreed, initializer
 from dlspec.backends.torch.loops import Entry, loops
 from dlspec.backends.torch.methods import Method, with_forward
@@ -26,7 +27,8 @@ def emit_module(program: Program, model_key: str) -> str:
     """
     classes = "\n\n\n".join(module_classes(program, model_key).values())
     used = used_names(classes)
-    lines = import_lines(one for name, one in KNOWN.items() if name in used)
+    wanted = {name: one for name, one in KNOWN.items() if name in used}
+    lines = import_lines((wanted | imported(program, model_key)).values())
     text = program.documentation.strip()
     opening = [*docstring(text, 0), ""] if text else []
     return "\n".join([*opening, *lines, "", "", classes, ""])
@@ -38,7 +40,7 @@ def module_classes(program: Program, model_key: str, taken: tuple[str, ...] = ()
     taken: names that a class cannot have.
     """
     written = definitions(program, model_key)
-    found = families(program, model_key, (*taken, *written))
+    found = families(program, model_key, (*taken, *written, *imported(program, model_key)))
     for family in found.values():
         if family.name not in written:
             written[family.name] = _class(program, family)
@@ -46,14 +48,43 @@ def module_classes(program: Program, model_key: str, taken: tuple[str, ...] = ()
 
 
 def definitions(program: Program, model_key: str) -> dict[str, str]:
-    """The helper classes and functions that layers bring, by name."""
+    """The helper classes and functions that layers bring, by name.
+
+    Raises BackendProblem where two layers mean different things by one name.
+    """
     found: dict[str, str] = {}
     for _, graph, node in walk(program, program.graphs[model_key]):
         if isinstance(node, LayerNode):
             for source in layer_form(graph, node).definitions:
                 name = source.split("(", 1)[0].split()[-1]
-                found.setdefault(name, source.strip())
+                _agree(found.setdefault(name, source.strip()), source.strip(), name, graph, node)
     return found
+
+
+def imported(program: Program, model_key: str) -> dict[str, Import]:
+    """What layers of other packages import from these, by name.
+
+    Raises BackendProblem where two layers mean different things by one name.
+    """
+    defined = definitions(program, model_key)
+    found: dict[str, Import] = {}
+    for _, graph, node in walk(program, program.graphs[model_key]):
+        if isinstance(node, LayerNode):
+            for module, name in layer_form(graph, node).imports:
+                one = Import(module, name)
+                _agree(defined.get(name, found.setdefault(name, one)), one, name, graph, node)
+    return found
+
+
+def _agree(first: object, second: object, name: str, graph: Graph, node: LayerNode) -> None:
+    if first != second:
+        raise BackendProblem(
+            "E0415",
+            f"`{node.layer.kind}` and another layer each bring a `{name}` of their own, and one "
+            "file cannot have both",
+            graph=graph.key,
+            node=node.path,
+        )
 
 
 def _class(program: Program, family: Family) -> str:
