@@ -101,7 +101,10 @@ class Convolution(Layer):
         if w.symmetric and self.padding_mode != "zeros":
             kwargs["padding_mode"] = self.padding_mode
         call = Call(f"nn.Conv{w.rank}d", (channels, filters, short(w.kernel)), kwargs)
-        return TorchForm(call) if w.symmetric else TorchForm(call, self._padded_first(w))
+        left_out: dict[str, Argument] = {"padding": 0 if self.padding == "same" else self.padding}
+        if w.symmetric:
+            return TorchForm(call, left_out=left_out)
+        return TorchForm(call, self._padded_first(w), left_out=left_out)
 
     def _padded_first(self, w: Window) -> str:
         mode: dict[str, Argument] = {}

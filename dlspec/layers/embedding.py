@@ -13,11 +13,11 @@ from dlspec.layers.shapes import fixed, needs_float
 _POSITION_EMBEDDING = '''class PositionEmbedding(nn.Module):
     """Adds a learned vector for each position."""
 
-    def __init__(self, length, width):
+    def __init__(self, length: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(0.02 * torch.randn(length, width))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.weight[: x.shape[1]]
 '''
 

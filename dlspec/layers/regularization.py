@@ -15,11 +15,11 @@ from dlspec.layers.shapes import needs_float
 _DROP_PATH = '''class DropPath(nn.Module):
     """Drops the whole branch for a random share of the examples, in training alone."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         kept = torch.rand(len(x), device=x.device) >= self.rate
@@ -30,11 +30,11 @@ _DROP_PATH = '''class DropPath(nn.Module):
 _GAUSSIAN_NOISE = '''class GaussianNoise(nn.Module):
     """Adds normally distributed noise, in training alone."""
 
-    def __init__(self, stddev):
+    def __init__(self, stddev: float) -> None:
         super().__init__()
         self.stddev = stddev
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.stddev * torch.randn_like(x) if self.training else x
 '''
 
