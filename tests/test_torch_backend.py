@@ -115,12 +115,13 @@ def test_blocks_that_differ_in_numbers_are_one_class() -> None:
     text = emit_module(compiled(RESNET), "ResNet")
     tree = ast.parse(text)
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    assert classes == ["Bottleneck", "Bottleneck2", "ResNet"]
+    assert classes == ["Bottleneck", "ResNet"]
     assert "self.bottleneck1 = Bottleneck(64, 64)" in text
     assert "self.bottleneck4 = Bottleneck(256, 128, stride=2)" in text
-    assert "self.bottleneck16 = Bottleneck2(512)" in text
+    assert "self.bottleneck16 = Bottleneck(2048, 512)" in text
+    assert "if in_channels != 4 * width" in text
     assert "nn.Conv2d(width, 4 * width, 1, bias=False)" in text
-    assert text.count("A narrow, a 3×3 and a wide convolution, and the way around them.") == 2
+    assert text.count("A narrow, a 3×3 and a wide convolution, and the way around them.") == 1
     model = load_module(text)()
     assert sum(p.numel() for p in model.parameters()) == 25_557_032
     with torch.no_grad():

@@ -18,7 +18,7 @@ import pytest
 import torch
 import written
 from torch import Tensor, nn
-from transplant import Order, as_created, before, draw, layers, shortcuts_first, transplant
+from transplant import Order, as_created, before, draw, layers, transplant
 
 import dlspec
 from dlspec.backends.torch import emit_module, load_module
@@ -69,9 +69,7 @@ def _vgg(depth: int, normalized: bool) -> Network:
 
 def _resnet(depth: int) -> Network:
     name, settings = f"resnet{depth}", {"depth": str(depth)}
-    return Network(
-        name, "resnet", "ResNet", peers.torchvision(name), settings, order=shortcuts_first
-    )
+    return Network(name, "resnet", "ResNet", peers.torchvision(name), settings)
 
 
 def _mobilenet(width: float) -> Network:

@@ -86,16 +86,6 @@ def before(**places: str) -> Order:
     return order
 
 
-def shortcuts_first(names: list[str]) -> list[str]:
-    """ResNet's shortcut before the rest of its block: the spec binds it before it changes `it`."""
-    blocks = [re.match(r"layer\d+\.\d+", name) for name in names]
-    keys = [block.group() if block else name for block, name in zip(blocks, names, strict=True)]
-    places = {key: place for place, key in reversed(list(enumerate(keys)))}
-    shortcut = {name: "downsample" not in name for name in names}
-    keyed = {name: (places[key], shortcut[name]) for name, key in zip(names, keys, strict=True)}
-    return sorted(names, key=keyed.__getitem__)
-
-
 def as_created(names: list[str]) -> list[str]:
     """Keras's own numbers, `conv2d_12`: it lists the layers of a graph by their depth instead."""
 

@@ -80,6 +80,8 @@ def condition(present: Values, solver: Solver, sizes: tuple[Values, Values], pat
     present: whether it is, in each use; sizes: the channels of what flows into it and of what
     comes out, as far as they are known. A new argument says it where nothing else does.
     """
+    if present in solver.conditions:  # stages behind one another come and go together
+        return solver.conditions[present]
     # Counts, strides and truth values decide such things more often than sizes do.
     given = sorted(
         (one for one in solver.known.values() if one.name not in FLOWING_IN),
@@ -97,6 +99,7 @@ def condition(present: Values, solver: Solver, sizes: tuple[Values, Values], pat
     for solution, truth in found:
         if truth == present:
             solver.used.update(solution.names)
+            solver.conditions[present] = solution.text
             return solution.text
     return solver.expression(present, f"has_{path}")
 

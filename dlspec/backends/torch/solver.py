@@ -53,6 +53,8 @@ class Solver:
         self.known: dict[str, Parameter] = {one.name: one for one in known}
         self.used: set[str] = set()
         self.invents = False
+        self.conditions: dict[Values, str] = {}
+        """When a stage is there, by the uses in which it is."""
         self._reserved = tuple(reserved)
         self._solved: dict[str, Solution | None] = {}
 
