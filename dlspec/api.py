@@ -161,11 +161,14 @@ class Model:
 
     def summary(self) -> dict[str, Any]:
         """Inputs, outputs, layers and costs. A size known only at run time is a text."""
+        from dlspec.ir.walk import documented_blocks
         from dlspec.passes.measure import summarize, totals
 
         total = totals(self.spec.program, self.graph)
         return {
             "name": self.name,
+            "documentation": self.graph.documentation,
+            "blocks": documented_blocks(self.spec.program, self.graph),
             "inputs": [self._port(port) for port in self.graph.inputs],
             "outputs": [self._port(port) for port in self.graph.outputs],
             "auxiliaries": [self._port(port) for port in self.graph.auxiliaries],

@@ -62,17 +62,22 @@ def _table(program: Program, graph: Graph) -> str:
     written = io.StringIO()
     colour = wants_colour(sys.stdout)
     console = Console(file=written, width=1000, force_terminal=colour, no_color=not colour)
-    console.print(Text(_heading(graph)))
+    console.print(Text(_heading(program, graph)))
     console.print(table)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def _heading(graph: Graph) -> str:
+def _heading(program: Program, graph: Graph) -> str:
+    from dlspec.ir.walk import documented_blocks
+
     inputs = ", ".join(f"{port.name}: {graph.types[port.value]}" for port in graph.inputs)
     outputs = ", ".join(f"{port.name}: {graph.types[port.value]}" for port in graph.outputs)
     lines = [f"{graph.name}   {inputs} -> {outputs}"]
     if graph.documentation:
         lines.append(graph.documentation)
+    for name, text in documented_blocks(program, graph).items():
+        first, *rest = text.split("\n")
+        lines += [f"  {name}: {first}", *(f"    {line}" for line in rest)]
     return "\n".join(lines)
 
 

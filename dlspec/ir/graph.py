@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from dlspec.ir.data import DataPlan
 from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.layer import AnyLayer
+from dlspec.ir.starts import AnyStart
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
@@ -35,6 +36,8 @@ class LayerNode(_Node):
 
     op: Literal["layer"] = "layer"
     layer: AnyLayer
+    start: AnyStart | None = None
+    """How its weights start where `init=` says it; else as PyTorch's layer starts its own."""
 
 
 class CallNode(_Node):
@@ -49,8 +52,8 @@ class ParameterNode(_Node):
     """A learned tensor of its own (`parameter`). It has no inputs."""
 
     op: Literal["parameter"] = "parameter"
-    initial: str
-    """`zeros`, `ones`, `normal(0.02)` …"""
+    start: AnyStart
+    """`zeros` unless the spec says otherwise."""
 
 
 Node: TypeAlias = Annotated[LayerNode | CallNode | ParameterNode, Field(discriminator="op")]

@@ -16,6 +16,7 @@ from dlspec.ir.arguments import (
 from dlspec.ir.forms import Call
 from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.option import Option
+from dlspec.ir.starts import AnyStart
 
 # --- losses ----------------------------------------------------------------
 
@@ -298,6 +299,8 @@ class TrainPlan(TrainSettings):
     output: str
     target: str
     feeds: dict[str, str]
+    init: AnyStart | None = None
+    """How the model's weights start, but for those that say it themselves; its graph says so."""
     loss: AnyLoss
     optimizer: AnyOptimizer
     schedule: AnySchedule = Field(default_factory=Constant)

@@ -7,6 +7,7 @@ from typing import Any
 from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
 from dlspec.ir.layer import Layer
 from dlspec.ir.reserved import path_for
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
 from dlspec.passes.scope import Scope
@@ -18,7 +19,7 @@ from dlspec.syntax import tree
 class Draft:
     """A node while its graph is being built: its names may still change."""
 
-    __slots__ = ("graph", "initial", "inputs", "layer", "outputs", "path", "shares")
+    __slots__ = ("graph", "inputs", "layer", "outputs", "path", "shares", "start")
 
     def __init__(
         self,
@@ -28,7 +29,7 @@ class Draft:
         *,
         layer: Layer | None = None,
         graph: str = "",
-        initial: str = "",
+        start: Start | None = None,
         shares: str | None = None,
     ) -> None:
         self.path = path
@@ -36,7 +37,7 @@ class Draft:
         self.outputs = outputs
         self.layer = layer
         self.graph = graph
-        self.initial = initial
+        self.start = start
         self.shares = shares
 
     def freeze(self) -> Node:
@@ -50,10 +51,12 @@ class Draft:
             "shares": self.shares,
         }
         if self.layer is not None:
-            return LayerNode.model_construct(op="layer", layer=self.layer, **common)
+            return LayerNode.model_construct(
+                op="layer", layer=self.layer, start=self.start, **common
+            )
         if self.graph:
             return CallNode.model_construct(op="call", graph=self.graph, **common)
-        return ParameterNode.model_construct(op="parameter", initial=self.initial, **common)
+        return ParameterNode.model_construct(op="parameter", start=self.start, **common)
 
 
 class GraphBuilder:
@@ -113,7 +116,7 @@ class GraphBuilder:
 
     def input(self, name: str, type: TensorType, span: Span) -> Tensor:
         """A new input."""
-        value = Tensor(self.value_name(name), type, span)
+        value = Tensor(self.value_name(name), type, span, self)
         self.inputs.append((name, value))
         return value
 
@@ -125,12 +128,14 @@ class GraphBuilder:
         span: Span,
         *,
         name: str | None = None,
+        start: Start | None = None,
         shares: str | None = None,
     ) -> tuple[Tensor, ...]:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, layer=layer, shares=shares), span, 1)
+        draft = Draft(path, inputs, outputs, layer=layer, start=start, shares=shares)
+        self._append(draft, span, 1)
         return outputs
 
     def call(
@@ -151,11 +156,11 @@ class GraphBuilder:
         self._append(Draft(path, inputs, outputs, graph=key, shares=shares), span, layers)
         return outputs
 
-    def parameter(self, name: str, type: TensorType, initial: str, span: Span) -> Tensor:
+    def parameter(self, name: str, type: TensorType, start: Start, span: Span) -> Tensor:
         """Append a learned tensor."""
         path = self.path("parameter", name)
         outputs = self._outputs(path, (type,), span)
-        self._append(Draft(path, (), outputs, initial=initial), span, 0)
+        self._append(Draft(path, (), outputs, start=start), span, 0)
         return outputs[0]
 
     @property
@@ -166,7 +171,7 @@ class GraphBuilder:
     def _outputs(self, path: str, types: tuple[TensorType, ...], span: Span) -> tuple[Tensor, ...]:
         names = [path] if len(types) == 1 else [f"{path}_{i}" for i in range(len(types))]
         return tuple(
-            Tensor(self.value_name(name), type, span)
+            Tensor(self.value_name(name), type, span, self)
             for name, type in zip(names, types, strict=True)
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dlspec.diagnostics import Report
 from dlspec.ir.graph import Graph
 from dlspec.ir.limits import MOST_LAYERS
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
 from dlspec.passes.scope import Binding, Scope
@@ -66,6 +67,8 @@ class Context:
     """Names that nothing had read when their scope ended; promises may still read them."""
     used_places: set[Span] = field(default_factory=set[Span])
     """Where names stand that some use of their block reads."""
+    start: Start | None = None
+    """How weights start in the model that is being elaborated, where its `train` says `init`."""
     statements: int = 0
     place: Span | None = None
     """The statement that ran last."""

@@ -9,14 +9,16 @@ from typing import NamedTuple
 from dlspec.diagnostics import Report
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph, Program
+from dlspec.ir.starts import Start
 from dlspec.ir.training import TrainPlan
 from dlspec.passes import body, networks
 from dlspec.passes.context import Context, Frame, LimitReached, NoIt
-from dlspec.passes.declarations import Declarations, OpenFile, collect
+from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
-from dlspec.passes.fitting import train_plan
+from dlspec.passes.fitting import train_plan, train_start
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
+from dlspec.passes.uses import OpenFile
 from dlspec.passes.values import Network, NetworkStage
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.source import Span
@@ -41,9 +43,10 @@ def elaborate(
     trains: tuple[TrainPlan, ...] = ()
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
-        models = _models(found, context)
+        starts = [train_start(train, _frame(found, context)) for train in found.trains]
+        models = _models(found, starts, context)
         plans = _data(found, context)
-        trains = _trains(found, plans, models, context)
+        trains = _trains(found, starts, plans, models, context)
         _unused(found, context)
     except LimitReached:
         pass
@@ -70,8 +73,16 @@ def _frame(found: Declarations, context: Context) -> Frame:
 # --- models ------------------------------------------------------------------------
 
 
-def _models(found: Declarations, context: Context) -> list[str]:
-    """Every model of the file that can stand alone, with its default arguments."""
+def _models(found: Declarations, starts: list[Start | None], context: Context) -> list[str]:
+    """Every model of the file that can stand alone, with its default arguments.
+
+    Its weights start as the first `train` of it says.
+    """
+    told = dict[str, Start | None]()
+    for train, start in zip(found.trains, starts, strict=True):
+        for name in train.models:
+            if isinstance(name, tree.TypeName):
+                told.setdefault(name.id, start)
     given = {
         name.callee.id
         for train in found.trains
@@ -85,7 +96,7 @@ def _models(found: Declarations, context: Context) -> list[str]:
         name = network.declaration.name
         if _lacks_argument(network) and (network.used or name.id in given):
             continue
-        key = _standing(NetworkStage(network, (), name.span), context)
+        key = _standing(NetworkStage(network, (), name.span), told.get(name.id), context)
         if key is not None:
             keys[name.id] = key
     return [keys[network.name] for network in written if network.name in keys]
@@ -95,12 +106,19 @@ def _lacks_argument(network: Network) -> bool:
     return any(parameter.default is None for parameter in network.declaration.parameters)
 
 
-def _standing(stage: NetworkStage, context: Context) -> str | None:
-    """The key of a model elaborated for its own declared inputs. None after a mistake."""
+def _standing(stage: NetworkStage, start: Start | None, context: Context) -> str | None:
+    """The key of a model elaborated for its own declared inputs. None after a mistake.
+
+    start: how its weights start, where its `train` says so.
+    """
     types = networks.model_inputs(stage, context)
     if types is None:
         return None
-    return networks.instantiate(stage, types, context).key
+    context.start = start
+    try:
+        return networks.instantiate(stage, types, context).key
+    finally:
+        context.start = None
 
 
 # --- data and training ---------------------------------------------------------------
@@ -116,21 +134,29 @@ def _data(found: Declarations, context: Context) -> dict[str, DataPlan]:
 
 
 def _trains(
-    found: Declarations, plans: Mapping[str, DataPlan], models: list[str], context: Context
+    found: Declarations,
+    starts: list[Start | None],
+    plans: Mapping[str, DataPlan],
+    models: list[str],
+    context: Context,
 ) -> tuple[TrainPlan, ...]:
     trains: list[TrainPlan] = []
-    for declaration in found.trains:
-        graph = _trained(declaration, found, models, context)
+    for declaration, start in zip(found.trains, starts, strict=True):
+        graph = _trained(declaration, start, found, models, context)
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
-        plan = train_plan(declaration, graph, data, _frame(found, context))
+        plan = train_plan(declaration, graph, data, start, _frame(found, context))
         if plan is not None:
             trains.append(plan)
     return tuple(trains)
 
 
 def _trained(
-    declaration: tree.TrainDeclaration, found: Declarations, models: list[str], context: Context
+    declaration: tree.TrainDeclaration,
+    start: Start | None,
+    found: Declarations,
+    models: list[str],
+    context: Context,
 ) -> Graph | None:
     """The graph of the model that is trained. Reports E0503 where there is none."""
     for written in declaration.models:
@@ -156,7 +182,7 @@ def _trained(
     stage = evaluate(declaration.models[0], _frame(found, context).as_argument())
     if not isinstance(stage, NetworkStage):
         return None
-    key = _standing(stage, context)
+    key = _standing(stage, start, context)
     if key is None:
         return None
     if key not in models:

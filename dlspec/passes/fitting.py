@@ -7,6 +7,7 @@ from typing import Any, cast
 from dlspec.diagnostics import Label
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph
+from dlspec.ir.starts import Start
 from dlspec.ir.training import (
     AnyLoss,
     AnyMetric,
@@ -27,19 +28,24 @@ from dlspec.passes.evaluate import evaluate
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import gather, misplaced, plain_settings
-from dlspec.passes.values import contains_unknown, describe
+from dlspec.passes.starts import read_start
+from dlspec.passes.values import Unknown, contains_unknown, describe
 from dlspec.syntax import tree
 
-SETTINGS = ("loss", "optimizer", "schedule", "metrics", *TrainSettings.model_fields)
+SETTINGS = ("loss", "optimizer", "schedule", "metrics", "init", *TrainSettings.model_fields)
 PLANNED = frozenset(
-    {"accumulate", "ema", "early_stopping", "regularization", "freeze", "start_from", "init"}
+    {"accumulate", "ema", "early_stopping", "regularization", "freeze", "start_from"}
 )
 
 
 def train_plan(
-    declaration: tree.TrainDeclaration, graph: Graph | None, data: DataPlan | None, frame: Frame
+    declaration: tree.TrainDeclaration,
+    graph: Graph | None,
+    data: DataPlan | None,
+    start: Start | None,
+    frame: Frame,
 ) -> TrainPlan | None:
-    """The plan of a `train` of one model. None after a mistake."""
+    """The plan of a `train` of one model, whose weights start as `start`. None after a mistake."""
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, PLANNED, "E0501", "train", frame)
     misplaced(
@@ -68,6 +74,7 @@ def train_plan(
         output=graph.outputs[0].name,
         target=fit.target_field(data),
         feeds={port.name: port.name for port in graph.inputs},
+        init=start,
         loss=cast("Loss", loss),
         optimizer=cast("Optimizer", optimizer),
         schedule=cast("Schedule", schedule) or Constant.model_construct(),
@@ -78,6 +85,15 @@ def train_plan(
     fits = _fits(plan, graph, data, declaration, found, frame)
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     return None if failed or not fits else plan
+
+
+def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:
+    """How the `init` of a `train` says that the weights of its model start."""
+    for statement in declaration.body.statements:
+        if isinstance(statement, tree.Bind) and [n.id for n in statement.names] == ["init"]:
+            start = read_start(statement.value, "`init` of `train`", frame, evaluate)
+            return None if isinstance(start, Unknown) else start
+    return None
 
 
 def _later_forms(declaration: tree.TrainDeclaration, frame: Frame) -> bool:

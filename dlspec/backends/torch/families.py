@@ -6,13 +6,13 @@ own argument, or a multiple of it, is written as that; the rest become arguments
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.names import checked_path, class_name, variable
 from dlspec.backends.torch.printer import literal
+from dlspec.backends.torch.starting import drawn
 from dlspec.backends.torch.steps import layer_form
 from dlspec.ir.forms import Argument
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
@@ -195,6 +195,7 @@ def _signature(
                 (
                     *common,
                     node.layer.kind,
+                    node.start,
                     form.forward,
                     form.functional,
                     numbers,
@@ -206,7 +207,7 @@ def _signature(
                 )
             )
         else:
-            nodes.append((*common, numbers))
+            nodes.append((*common, node.start.kind_name(), numbers))
     ranks = [graph.types[port.value].rank for port in graph.inputs]
     return repr((graph.key if alone else graph.name, graph.inputs, graph.outputs, ranks, nodes))
 
@@ -234,28 +235,16 @@ def _parameter(graph: Graph, node: ParameterNode) -> Constructor:
     sizes: dict[str, Argument] = {
         str(number): size for number, size in enumerate(shape) if isinstance(size, int)
     }
-    whole = len(sizes) == len(shape)
-    found = re.fullmatch(r"(zeros|ones)|(normal|uniform)\((.+)\)", node.initial)
-    if found is None or not whole:
+    if len(sizes) != len(shape):
         raise BackendProblem(
             "E0415",
-            f"the learned tensor `{node.path}` cannot be made in PyTorch",
+            f"the learned tensor `{node.path}` has no fixed shape",
             graph=graph.key,
             node=node.path,
         )
-    filled, drawn, size = found.groups()
-    sizes = sizes or {"0": ()}
-    if filled:
-        return Constructor(node.path, f"torch.{filled}", sizes, {}, "nn.Parameter({})")
-    number = literal(float(size))
-    wrap = (
-        f"nn.Parameter({number} * {{}})"
-        if drawn == "normal"
-        else f"nn.Parameter({number} * (2 * {{}} - 1))"
-    )
-    return Constructor(
-        node.path, "torch.randn" if drawn == "normal" else "torch.rand", sizes, {}, wrap
-    )
+    path = checked_path(graph, node.path)
+    function, wrap = drawn(node.start) or ("torch.empty", "{}")
+    return Constructor(path, function, sizes or {"0": ()}, {}, f"nn.Parameter({wrap})")
 
 
 def _family(name: str, graphs: tuple[Graph, ...], found: Mapping[str, Family]) -> Family:

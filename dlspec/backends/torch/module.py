@@ -9,6 +9,7 @@ from dlspec.backends.torch.families import Family, families
 from dlspec.backends.torch.imports import KNOWN, import_lines, used_names
 from dlspec.backends.torch.methods import methods
 from dlspec.backends.torch.printer import WIDTH, statement
+from dlspec.backends.torch.starting import start_lines
 from dlspec.backends.torch.steps import layer_form, with_logits
 from dlspec.ir.graph import Graph, LayerNode, Program
 from dlspec.ir.walk import walk, weight_shapes
@@ -58,6 +59,7 @@ def _class(program: Program, family: Family, *, top: bool, peel: bool) -> str:
         lines += [*_init_head(family), "        super().__init__()"]
         for path, text in family.constructors:
             lines += statement(f"self.{path} = ", text, 8)
+        lines += start_lines(family.graphs[0], 8)
         lines.append("")
     lines += methods(program, family, top=top, peel=peel)
     return "\n".join(lines)
