@@ -421,7 +421,7 @@ def test_layers() -> None:
     names = [line.split()[0] for line in run("layers").out.splitlines()]
     assert names == [layer.kind for layer in all_layers() if not layer.operator]
     page = run("layers", "Linear").out
-    assert page.startswith("Dense(units, bias=true, activation=none)\n")
+    assert page.startswith("Dense(units, bias=true, activation=none, init=none)\n")
     for word in ("a whole number of at least 1", "nn.Linear", "Gemm", "the last axis becomes"):
         assert word in page
     assert run("layers", "Conv2D").out == run("layers", "Conv").out

@@ -67,6 +67,7 @@ def described(layer: type[Layer]) -> dict[str, Any]:
         "shape_rule": layer.shape_rule,
         "names": [f"{layer.kind}{rank}D" for rank in layer.ranks],
         "takes_activation": layer.takes_activation,
+        "takes_init": layer.has_weights(),
         **_operators(layer),
         "example": layer.example,
         "elsewhere": list(layer.aliases),
@@ -105,6 +106,8 @@ def _signature(layer: type[Layer]) -> str:
     ]
     if layer.takes_activation:
         parts.append("activation=none")
+    if layer.has_weights():
+        parts.append("init=none")
     return f"{layer.kind}({', '.join(parts)})" if parts else layer.kind
 
 

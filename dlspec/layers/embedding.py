@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dlspec.ir.arguments import PositiveInt
+from typing import Annotated
+
+from dlspec.ir.arguments import Expected, PositiveInt
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.frozen import Field
@@ -67,12 +69,14 @@ class Unembed(Layer):
 
     kind = "Unembed"
     summary = "A Dense without bias that shares the weights of an Embedding (Press, Wolf 2017)."
-    example = "layer embed = Embedding(65, 384); … -> Unembed(embed)"
+    example = "LayerNorm -> Unembed(embed)"
     shape_rule = "the last axis, as wide as the embedding, becomes its `vocab`"
     on_last_axis = True
     tied = "embed"
 
-    embed: Embedding = Field(description="the name of a `layer` that is an `Embedding`")
+    embed: Annotated[Embedding, Expected("a `layer` that is an `Embedding`")] = Field(
+        description="the name of the `layer` whose weights it takes"
+    )
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -145,9 +145,9 @@ def _trains(
         graph = _trained(declaration, start, found, models, context)
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
-        plan = train_plan(declaration, graph, data, start, _frame(found, context))
+        plan = train_plan(declaration, graph, data, _frame(found, context))
         if plan is not None:
-            trains.append(plan)
+            trains.append(plan.model_copy(update={"init": start}))
     return tuple(trains)
 
 

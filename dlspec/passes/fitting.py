@@ -42,10 +42,9 @@ def train_plan(
     declaration: tree.TrainDeclaration,
     graph: Graph | None,
     data: DataPlan | None,
-    start: Start | None,
     frame: Frame,
 ) -> TrainPlan | None:
-    """The plan of a `train` of one model, whose weights start as `start`. None after a mistake."""
+    """The plan of a `train` of one model, but for its `init`. None after a mistake."""
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, PLANNED, "E0501", "train", frame)
     misplaced(
@@ -74,7 +73,6 @@ def train_plan(
         output=graph.outputs[0].name,
         target=fit.target_field(data),
         feeds={port.name: port.name for port in graph.inputs},
-        init=start,
         loss=cast("Loss", loss),
         optimizer=cast("Optimizer", optimizer),
         schedule=cast("Schedule", schedule) or Constant.model_construct(),
