@@ -150,11 +150,10 @@ class Reshape(Layer):
 
         Of sizes known only at run time the one that stands nowhere in the input is left.
         """
-        named = tuple(size for size in self.shape if not isinstance(size, int))
-        open_ = self.shape.index(-1) if -1 in self.shape else None
-        if open_ is None and named:
-            foreign = [n for n, size in enumerate(self.shape) if size in named]
-            open_ = min(foreign, key=lambda n: (self.shape[n] in x.shape, n))
+        if all(isinstance(size, int) for size in self.shape):
+            return [(size, None) for size in self.shape if isinstance(size, int)]
+        unknown = [n for n, size in enumerate(y.shape) if not isinstance(size, int)]
+        open_ = min(unknown, key=lambda n: (y.shape[n] in x.shape, n))
         sizes: list[tuple[int, int | None]] = []
         for place, size in enumerate(y.shape):
             if place == open_:

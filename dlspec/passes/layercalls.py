@@ -11,6 +11,7 @@ from dlspec.passes.arguments import Given, construct, field_names, option_words
 from dlspec.passes.context import Frame
 from dlspec.passes.given import Evaluate, evaluated
 from dlspec.passes.scope import did_you_mean
+from dlspec.passes.spellings import foreign_activation
 from dlspec.passes.starts import read_start
 from dlspec.passes.values import (
     UNKNOWN,
@@ -146,7 +147,7 @@ def _activation_word(
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = did_you_mean(name, activations()) if name else None
+        help = foreign_activation(name) or did_you_mean(name, activations()) if name else None
         if isinstance(value, str) and value in activations():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(

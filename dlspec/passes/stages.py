@@ -89,6 +89,8 @@ def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> No
             labels=labels,
             help="choose another name",
         )
+        if taken.kind == "value":
+            taken.value = UNKNOWN  # which of the two is meant below cannot be told
         return
     if isinstance(value, Tensor) and frame.builder is not None:
         builder = frame.builder
