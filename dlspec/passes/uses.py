@@ -157,6 +157,8 @@ def added_arguments(before: Any, after: Any) -> Iterator[tuple[int, str]]:
         old, new = waiting.pop()
         if new is old or not isinstance(new, tuple) or isinstance(new, Span):
             continue
+        if _source(new) is not _source(old):
+            continue  # replaced as a whole
         if isinstance(new, tree.Call) and isinstance(old, tree.TypeName):
             yield old.span.end, f"({_written(new.arguments)})"
             continue
@@ -170,6 +172,11 @@ def added_arguments(before: Any, after: Any) -> Iterator[tuple[int, str]]:
             waiting += zip(old.arguments, new.arguments, strict=False)
             continue
         waiting += _pairs(old, new)
+
+
+def _source(node: Any) -> Source | None:
+    span = getattr(node, "span", None)
+    return span.source if isinstance(span, Span) else None
 
 
 def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
