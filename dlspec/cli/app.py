@@ -10,7 +10,9 @@ from dlspec import __version__
 from dlspec.cli.exits import run_and_exit
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("dlspec.cli.init", "Write a commented spec to start from."),
     "check": ("dlspec.cli.check", "Report every mistake in specs."),
+    "fmt": ("dlspec.cli.fmt", "Lay specs out in the one canonical way."),
     "summary": ("dlspec.cli.summary", "Show layers, shapes, parameters and multiply-adds."),
     "compile": ("dlspec.cli.compile", "Write PyTorch source, ONNX or the IR."),
     "train": ("dlspec.cli.train", "Train a spec's model on its data."),

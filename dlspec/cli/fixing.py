@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from dlspec.cli.rewriting import rewrite
 from dlspec.diagnostics import Diagnostic, Fix
 from dlspec.source import Source
-from dlspec.training.durable import write_durably
 
 
 def apply_safe_fixes(diagnostics: Iterable[Diagnostic]) -> dict[str, int]:
@@ -39,7 +39,7 @@ def _apply(source: Source, fixes: list[Fix]) -> int:
     chosen = _without_overlaps(fixes)
     for fix in reversed(chosen):
         text = text[: fix.span.start] + fix.replacement + text[fix.span.end :]
-    write_durably(path.resolve(), head + text.encode("utf-8"))
+    rewrite(path.resolve(), head + text.encode("utf-8"))
     return len(chosen)
 
 

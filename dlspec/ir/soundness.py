@@ -14,6 +14,7 @@ from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
 from dlspec.ir.layer import ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE, MOST_LAYERS
+from dlspec.ir.objectivesoundness import step_faults
 from dlspec.ir.starts import chosen, start_problem
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
@@ -174,6 +175,7 @@ def _train(program: Program, plan: TrainPlan) -> Iterator[str]:
         yield f"the model has no output `{plan.output[:80]}`"
     if set(plan.feeds) != {port.name for port in graph.inputs}:
         yield "`feeds` does not name the model's inputs"
+    yield from step_faults(program, plan)
     measured = {"loss", *(metric.kind for metric in plan.metrics)}
     for required in plan.requires:
         if required.metric not in measured:

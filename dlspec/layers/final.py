@@ -7,7 +7,7 @@ from typing import get_args
 
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.layer import Layer
-from dlspec.ir.training import AnyLoss, Loss
+from dlspec.ir.losses import AnyLoss, Loss
 
 
 @cache

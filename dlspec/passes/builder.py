@@ -2,61 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
+from dlspec.ir.graph import CallNode, LayerNode, ParameterNode, Port
 from dlspec.ir.layer import Layer
+from dlspec.ir.nodes import BaseNode
 from dlspec.ir.reserved import path_for
 from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
-from dlspec.passes.scope import Scope
 from dlspec.passes.values import Tensor
 from dlspec.source import Span
 from dlspec.syntax import tree
 
+if TYPE_CHECKING:
+    from dlspec.passes.context import Frame
+
 
 class Draft:
-    """A node while its graph is being built: its names may still change."""
+    """A node while its graph is being built: its names may still change.
 
-    __slots__ = ("graph", "inputs", "layer", "outputs", "path", "shares", "start")
+    cls: what it becomes; rest: the fields of that beside path, inputs, outputs and `shares`.
+    """
+
+    __slots__ = ("cls", "inputs", "outputs", "path", "rest", "shares")
 
     def __init__(
         self,
         path: str,
         inputs: tuple[Tensor, ...],
         outputs: tuple[Tensor, ...],
-        *,
-        layer: Layer | None = None,
-        graph: str = "",
-        start: Start | None = None,
+        cls: type[BaseNode],
         shares: str | None = None,
+        **rest: Any,
     ) -> None:
         self.path = path
         self.inputs = inputs
         self.outputs = outputs
-        self.layer = layer
-        self.graph = graph
-        self.start = start
+        self.cls = cls
         self.shares = shares
+        self.rest = rest
 
-    def freeze(self) -> Node:
-        """The node. Its parts are the compiler's own, so Pydantic need not check them again."""
-        inputs = tuple(value.name for value in self.inputs)
-        outputs = tuple(value.name for value in self.outputs)
-        common: dict[str, Any] = {
-            "path": self.path,
-            "inputs": inputs,
-            "outputs": outputs,
-            "shares": self.shares,
-        }
-        if self.layer is not None:
-            return LayerNode.model_construct(
-                op="layer", layer=self.layer, start=self.start, **common
-            )
-        if self.graph:
-            return CallNode.model_construct(op="call", graph=self.graph, **common)
-        return ParameterNode.model_construct(op="parameter", start=self.start, **common)
+    def freeze(self) -> BaseNode:
+        """The node. Its parts are the compiler's own, so they need not be checked again."""
+        return self.cls.model_construct(
+            path=self.path,
+            inputs=tuple(value.name for value in self.inputs),
+            outputs=tuple(value.name for value in self.outputs),
+            shares=self.shares,
+            **self.rest,
+        )
 
 
 class GraphBuilder:
@@ -68,7 +63,7 @@ class GraphBuilder:
         self.outputs: list[tuple[str, Tensor]] = []
         self.auxiliaries: list[tuple[str, Tensor]] = []
         self.outputs_unknown = False
-        self.requirements: list[tuple[tree.RequireStatement, Scope]] = []
+        self.requirements: list[tuple[tree.RequireStatement, Frame]] = []
         self.spans: dict[str, Span] = {}
         self.layers = 0
         self._paths: set[str] = set()
@@ -134,7 +129,7 @@ class GraphBuilder:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
-        draft = Draft(path, inputs, outputs, layer=layer, start=start, shares=shares)
+        draft = Draft(path, inputs, outputs, LayerNode, shares, layer=layer, start=start)
         self._append(draft, span, 1)
         return outputs
 
@@ -153,14 +148,14 @@ class GraphBuilder:
         """Append a use of a block or model with `layers` layers; its results."""
         path = self.path(kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, graph=key, shares=shares), span, layers)
+        self._append(Draft(path, inputs, outputs, CallNode, shares, graph=key), span, layers)
         return outputs
 
     def parameter(self, name: str, type: TensorType, start: Start, span: Span) -> Tensor:
         """Append a learned tensor."""
         path = self.path("parameter", name)
         outputs = self._outputs(path, (type,), span)
-        self._append(Draft(path, (), outputs, start=start), span, 0)
+        self._append(Draft(path, (), outputs, ParameterNode, start=start), span, 0)
         return outputs[0]
 
     @property
@@ -189,7 +184,7 @@ class GraphBuilder:
             found.update((value.name, value.type) for value in draft.outputs)
         return found
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[Any, ...]:
         """The finished nodes."""
         return tuple(draft.freeze() for draft in self.drafts)
 

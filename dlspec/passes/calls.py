@@ -16,11 +16,13 @@ from dlspec.passes.layercalls import layer_called, layer_stage
 from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.spellings import foreign_help
 from dlspec.passes.starts import start_called, start_classes
+from dlspec.passes.trained import in_objective, of_objectives, trained_stage
 from dlspec.passes.values import (
     STAGES,
     UNKNOWN,
     Network,
     NetworkStage,
+    TrainedNetwork,
     Unknown,
     Value,
     contains_unknown,
@@ -55,6 +57,10 @@ def _call_function(
     given = evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
+    if callee.id in start_classes() and not in_objective(frame):
+        return start_called(callee.id, callee.span, given, "it", frame)
+    if (found := of_objectives(callee, given, expression.span, frame)) is not None:
+        return found
     if callee.id in operators.TENSOR_FUNCTIONS and _on_data(given):
         return operators.call(callee.id, given, expression.span, frame.as_flow())
     if callee.id in constants.FUNCTIONS:
@@ -71,8 +77,6 @@ def _call_function(
             return UNKNOWN
         frame.context.check_list(value, expression.span)
         return value
-    if callee.id in start_classes():
-        return start_called(callee.id, callee.span, given, "it", frame)
     if callee.id in operators.TENSOR_FUNCTIONS:
         frame.report.error("E0306", expression.span, f"`{callee.id}` takes a tensor")
         return UNKNOWN
@@ -135,6 +139,8 @@ def named_stage(
         if not isinstance(network, Network):
             return UNKNOWN
         network.used = True
+        if isinstance(network, TrainedNetwork):
+            return trained_stage(network, given, span, frame)
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:

@@ -66,6 +66,8 @@ class Context:
     unused: list[tuple[str, Binding]] = field(default_factory=list["tuple[str, Binding]"])
     """Names that nothing had read when their scope ended; promises may still read them."""
     used_places: set[Span] = field(default_factory=set[Span])
+    biases_written: set[Span] = field(default_factory=set[Span])
+    """Calls of layers that say `bias=`: what is written out is meant."""
     """Where names stand that some use of their block reads."""
     start: Start | None = None
     """How weights start in the model that is being elaborated, where its `train` says `init`."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from dlspec.diagnostics import Report
 from dlspec.ir.data import DataPlan
-from dlspec.ir.graph import Graph, Program
+from dlspec.ir.graph import Program
+from dlspec.ir.objective import Objective
 from dlspec.ir.starts import Start
 from dlspec.ir.training import TrainPlan
 from dlspec.passes import body, networks
@@ -16,10 +17,11 @@ from dlspec.passes.context import Context, Frame, LimitReached, NoIt
 from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan, train_start
+from dlspec.passes.mentions import reachable
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
 from dlspec.passes.uses import OpenFile
-from dlspec.passes.values import Network, NetworkStage
+from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.source import Span
 from dlspec.syntax import tree
@@ -41,12 +43,13 @@ def elaborate(
     models: list[str] = []
     plans: dict[str, DataPlan] = {}
     trains: tuple[TrainPlan, ...] = ()
+    objectives: dict[str, Objective] = {}
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
         starts = [train_start(train, _frame(found, context)) for train in found.trains]
         models = _models(found, starts, context)
         plans = _data(found, context)
-        trains = _trains(found, starts, plans, models, context)
+        trains, objectives = _trains(found, starts, plans, models, context)
         _unused(found, context)
     except LimitReached:
         pass
@@ -59,6 +62,7 @@ def elaborate(
         documentation=module.documentation,
         graphs=context.graphs,
         models=tuple(models),
+        objectives=objectives,
         data=plans,
         trains=trains,
     )
@@ -96,7 +100,9 @@ def _models(found: Declarations, starts: list[Start | None], context: Context) -
         name = network.declaration.name
         if _lacks_argument(network) and (network.used or name.id in given):
             continue
-        key = _standing(NetworkStage(network, (), name.span), told.get(name.id), context)
+        context.start = told.get(name.id)
+        key = _standing(NetworkStage(network, (), name.span), context)
+        context.start = None
         if key is not None:
             keys[name.id] = key
     return [keys[network.name] for network in written if network.name in keys]
@@ -106,19 +112,12 @@ def _lacks_argument(network: Network) -> bool:
     return any(parameter.default is None for parameter in network.declaration.parameters)
 
 
-def _standing(stage: NetworkStage, start: Start | None, context: Context) -> str | None:
-    """The key of a model elaborated for its own declared inputs. None after a mistake.
-
-    start: how its weights start, where its `train` says so.
-    """
+def _standing(stage: NetworkStage, context: Context) -> str | None:
+    """The key of a model elaborated for its own declared inputs. None after a mistake."""
     types = networks.model_inputs(stage, context)
     if types is None:
         return None
-    context.start = start
-    try:
-        return networks.instantiate(stage, types, context).key
-    finally:
-        context.start = None
+    return networks.instantiate(stage, types, context).key
 
 
 # --- data and training ---------------------------------------------------------------
@@ -139,55 +138,65 @@ def _trains(
     plans: Mapping[str, DataPlan],
     models: list[str],
     context: Context,
-) -> tuple[TrainPlan, ...]:
+) -> tuple[tuple[TrainPlan, ...], dict[str, Objective]]:
     trains: list[TrainPlan] = []
+    objectives: dict[str, Objective] = {}
     for declaration, start in zip(found.trains, starts, strict=True):
-        graph = _trained(declaration, start, found, models, context)
+        context.start = start
+        trained = _trained(declaration, found, models, context)
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
-        plan = train_plan(declaration, graph, data, _frame(found, context))
-        if plan is not None:
-            trains.append(plan.model_copy(update={"init": start}))
-    return tuple(trains)
+        program = Program.model_construct(graphs=context.graphs, models=tuple(models))
+        made = train_plan(declaration, trained, data, program, _frame(found, context))
+        context.start = None
+        if made is not None:
+            trains.append(made[0].model_copy(update={"init": start}))
+            objectives |= made[1]
+    return tuple(trains), objectives
 
 
 def _trained(
-    declaration: tree.TrainDeclaration,
-    start: Start | None,
-    found: Declarations,
-    models: list[str],
-    context: Context,
-) -> Graph | None:
-    """The graph of the model that is trained. Reports E0503 where there is none."""
+    declaration: tree.TrainDeclaration, found: Declarations, models: list[str], context: Context
+) -> list[TrainedNetwork]:
+    """The models that are trained. Reports E0503 where there is none; then there are none."""
+    trained: list[TrainedNetwork] = []
     for written in declaration.models:
-        callee = written.callee if isinstance(written, tree.Call) else written
-        name = callee.id if isinstance(callee, tree.TypeName) else ""
-        binding = found.scope.find(name)
-        if binding is None or (
-            isinstance(binding.value, Network) and not binding.value.declaration.is_model
-        ):
-            noun = "model" if binding is None else "model, but a block,"
-            known = [
-                n
-                for n, b in found.scope.names.items()
-                if isinstance(b.value, Network) and b.value.declaration.is_model
-            ]
-            verb = (
-                f"there is no model `{name}`"
-                if binding is None
-                else f"`{name}` is no {noun} and cannot be trained"
-            )
-            context.report.error("E0503", written.span, verb, help=did_you_mean(name, known))
-            return None
-    stage = evaluate(declaration.models[0], _frame(found, context).as_argument())
-    if not isinstance(stage, NetworkStage):
-        return None
-    key = _standing(stage, start, context)
-    if key is None:
-        return None
-    if key not in models:
-        models.append(key)
-    return context.graphs[key]
+        if not _is_model(written, found, context):
+            return []
+        stage = evaluate(written, _frame(found, context).as_argument())
+        key = _standing(stage, context) if isinstance(stage, NetworkStage) else None
+        if key is None or not isinstance(stage, NetworkStage):
+            return []
+        if any(stage.network is other.original for other in trained):
+            name = stage.network.name
+            context.report.error("E0203", written.span, f"`{name}` stands twice in this `train`")
+            return []
+        if key not in models:
+            models.append(key)
+        trained.append(TrainedNetwork(stage.network, stage, key))
+    return trained
+
+
+def _is_model(written: tree.TypeName | tree.Call, found: Declarations, context: Context) -> bool:
+    callee = written.callee if isinstance(written, tree.Call) else written
+    name = callee.id if isinstance(callee, tree.TypeName) else ""
+    binding = found.scope.find(name)
+    if binding is not None and not (
+        isinstance(binding.value, Network) and not binding.value.declaration.is_model
+    ):
+        return True
+    known = [
+        n
+        for n, b in found.scope.names.items()
+        if isinstance(b.value, Network) and b.value.declaration.is_model
+    ]
+    verb = (
+        f"there is no model `{name}`"
+        if binding is None
+        else f"`{name}` is no model, but a block, and cannot be trained"
+    )
+    context.report.error("E0503", written.span, verb, help=did_you_mean(name, known))
+    return False
 
 
 def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report: Report) -> None:
@@ -212,10 +221,16 @@ def _unused(found: Declarations, context: Context) -> None:
             context.report.warning(
                 "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
             )
-    if not any(network.declaration.is_model for network in found.networks):
+    blocks = [network for network in found.networks if not network.declaration.is_model]
+    if len(blocks) == len(found.networks):
+        return  # a file of blocks is for other files
+    unused = {network.name for network in blocks if not network.used}
+    if not unused:
         return
-    for network in found.networks:
-        if not network.declaration.is_model and not network.used:
+    declarations = {network.name: network.declaration for network in found.networks}
+    named = reachable(declarations, declarations.keys() - unused)
+    for network in blocks:
+        if network.name not in named:
             context.report.warning(
                 "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
             )

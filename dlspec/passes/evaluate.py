@@ -215,7 +215,7 @@ def _binary(expression: tree.Binary, frame: Frame) -> Value:
         chain.append(left)
         left = left.left
     value = evaluate(left, frame)
-    if isinstance(value, STAGES):
+    if isinstance(value, STAGES) and chain[-1].operator not in constants.EQUALITIES:
         # Fed before the right side is, so that layers are numbered in the order of the page.
         value = feed(value, frame.as_flow(), left.span)
     for node in reversed(chain):

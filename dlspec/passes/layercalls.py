@@ -92,6 +92,8 @@ def layer_stage(
             activation = word
         else:
             own.append(argument)
+            if argument.name == "bias":
+                frame.context.biases_written.add(span)
     tie = _tied(cls, callee, own, frame) if cls.tied is not None else None
     if isinstance(tie, Unknown):
         return UNKNOWN

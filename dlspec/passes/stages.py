@@ -23,6 +23,7 @@ from dlspec.passes.values import (
     SharedUse,
     Stage,
     Tensor,
+    TrainedNetwork,
     Unknown,
     Value,
     contains_unknown,
@@ -118,6 +119,11 @@ def tensors(value: Value, frame: Frame, span: Span, what: str) -> tuple[Tensor, 
 
 def at_home(values: Sequence[Tensor], span: Span, frame: Frame) -> bool:
     """Whether tensors belong to the graph that is being built. Reports E0411 where one doesn't."""
+    if frame.builder is None:
+        frame.report.error(
+            "E0411", span, "nothing flows here: a promise is about tensors that the model has"
+        )
+        return False
     foreign = next((value for value in values if value.owner is not frame.builder), None)
     if foreign is not None:
         frame.report.error(
@@ -200,9 +206,9 @@ def place(
     start: Start | None = None,
 ) -> tuple[Tensor, ...] | None:
     """Append a layer to the graph; its results, or None after a reported mistake."""
-    assert frame.builder is not None
     if not at_home(inputs, span, frame):
         return None
+    assert frame.builder is not None
     input_types = tuple(value.type for value in inputs)
     types = _inferred(layer, inputs, input_types, span, frame)
     if types is None:
@@ -269,11 +275,15 @@ def _sizes_fit(kind: str, types: Sequence[TensorType], span: Span, frame: Frame)
 
 
 def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | None) -> Value:
-    assert frame.builder is not None
     network = stage.network
+    if isinstance(network, TrainedNetwork):
+        from dlspec.passes.trained import apply_trained  # which builds on this module
+
+        return apply_trained(network, value, stage.span, frame, name)
     inputs = tensors(value, frame, stage.span, f"`{network.name}`")
     if inputs is None or not owned(stage, frame) or not at_home(inputs, stage.span, frame):
         return UNKNOWN
+    assert frame.builder is not None
     types = tuple(value.type for value in inputs)
     instance = frame.context.instantiate(stage, types, frame.context)
     if instance.key is None:

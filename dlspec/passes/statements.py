@@ -157,7 +157,7 @@ def _add_output(statement: tree.OutputStatement, value: Tensor, line: Frame) -> 
 
 def require(statement: tree.RequireStatement, line: Frame) -> None:
     if line.builder is not None:
-        line.builder.requirements.append((statement, line.scope))
+        line.builder.requirements.append((statement, line))
 
 
 def nested_input(statement: tree.InputStatement, line: Frame) -> None:

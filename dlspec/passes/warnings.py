@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dlspec.diagnostics import Label
 from dlspec.ir.graph import Graph, LayerNode, Node, Program
+from dlspec.ir.layer import Layer
 from dlspec.passes.context import Context
 
 
@@ -63,13 +64,14 @@ def _pair(graph: Graph, before: LayerNode, node: LayerNode, alone: bool, context
     """Warnings about a layer and the one in front of it."""
     span = context.spans[(graph.key, node.path)]
     place = context.spans[(graph.key, before.path)]
-    if node.layer.cancels_bias and before.layer.has_bias and alone:
+    cancels = node.layer.cancels_bias and before.layer.has_bias and alone
+    if cancels and place not in context.biases_written:
         context.report.warning(
             "W0301",
             place,
             f"`{node.layer.kind}` behind this `{before.layer.kind}` cancels its bias",
             labels=[Label(span, "it subtracts the mean here")],
-            help="write `bias=false`",
+            help="write `bias=false`, or `bias=true` where a published network has it",
         )
     if node.layer.idempotent and node.layer == before.layer:
         context.report.warning(
@@ -78,10 +80,20 @@ def _pair(graph: Graph, before: LayerNode, node: LayerNode, alone: bool, context
             f"`{node.layer.kind}` twice in a row is `{node.layer.kind}` once",
             labels=[Label(place, "the first")],
         )
-    if before.layer.normalizes_scores and node.layer.weights(graph.input_types(node)):
+    if (
+        before.layer.normalizes_scores
+        and node.layer.weights(graph.input_types(node))
+        and not _weighs(node.layer)
+    ):
         context.report.warning(
             "W0402",
             place,
             f"`{before.layer.kind}` in the middle of a network: `{node.layer.kind}` follows it",
             help="leave it out, or use it as the last layer",
         )
+
+
+def _weighs(layer: Layer) -> bool:
+    """Whether a layer has no bias though it could: behind shares it gives the mean of its
+    weights, which is what shares are for."""
+    return getattr(layer, "bias", True) is False
