@@ -171,7 +171,8 @@ def test_networks_of_every_layout(seed: int) -> None:
     text = random_spec(random)
     out = check(scattered(text, random, commented=True))
     assert bare(good(out)) == bare(good(text))
-    assert max(map(len, out.split("\n"))) <= WIDTH
+    # A comment stays behind its line, which may be as wide as any without it.
+    assert max(len(line.partition("  #")[0]) for line in out.split("\n")) <= WIDTH
 
 
 @settings(max_examples=60)

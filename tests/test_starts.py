@@ -14,7 +14,7 @@ from dlspec.backends.onnx.tensors import initial_array
 from dlspec.backends.torch import emit, emit_module, load_module
 from dlspec.ir.graph import LayerNode, Program
 from dlspec.ir.starts import STARTS, Start
-from dlspec.layers import all_layers
+from dlspec.layers import find
 from dlspec.pipeline import compile_text
 
 DRAWN = [
@@ -150,8 +150,7 @@ def test_the_emitted_program_and_the_resolved_spec_say_it() -> None:
     assert "kaiming_normal_" not in emit_module(program, "Other")
     assert "init       = he_normal()" in compiled.resolved()
     assert compile_text(compiled.resolved()).program == program
-    layers = {layer.kind: layer for layer in all_layers()}
-    again = Program.model_validate_json(program.model_dump_json(), context={"layers": layers})
+    again = Program.model_validate_json(program.model_dump_json(), context={"layers": find})
     assert again == program
 
 

@@ -28,11 +28,11 @@ from training_setup import (  # noqa: E402
 from dlspec.data import load  # noqa: E402
 from dlspec.training import metrics, preparing, resuming, schedules  # noqa: E402
 from dlspec.training.device import choose_device, computes_bf16  # noqa: E402
-from dlspec.training.loop import learning_rate  # noqa: E402
 from dlspec.training.nonfinite import explain  # noqa: E402
 from dlspec.training.objective import Objective  # noqa: E402
 from dlspec.training.order import batches_per_epoch, epoch_order, step_generator  # noqa: E402
 from dlspec.training.problems import MachineProblem, SpecProblem  # noqa: E402
+from dlspec.training.rates import learning_rate  # noqa: E402
 from dlspec.training.training import Training  # noqa: E402
 
 

@@ -40,6 +40,8 @@ class Graph(Frozen):
     """The declared name, `Bottleneck`."""
     is_model: bool
     arguments: dict[str, JsonValue]
+    defaults: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What stands as a default behind a parameter, where that is a plain value."""
     documentation: str = ""
     inputs: tuple[Port, ...]
     nodes: tuple[Node, ...]

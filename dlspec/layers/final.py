@@ -17,6 +17,12 @@ def absorbed_kinds() -> frozenset[str]:
     return frozenset(loss.from_logits for loss in losses if loss.from_logits is not None)
 
 
+def _is_absorbed(graph: Graph, node: LayerNode) -> bool:
+    """Whether a loss takes the layer over. Losses make shares along the last axis."""
+    last = graph.types[node.outputs[0]].rank - 1
+    return node.layer.kind in absorbed_kinds() and getattr(node.layer, "axis", -1) in (-1, last)
+
+
 def final_layer(program: Program, graph: Graph, value: str) -> tuple[Graph, LayerNode] | None:
     """The final activation that makes a value, with the graph it stands in, else None.
 
@@ -26,7 +32,7 @@ def final_layer(program: Program, graph: Graph, value: str) -> tuple[Graph, Laye
         if value not in node.outputs:
             continue
         if isinstance(node, LayerNode):
-            return (graph, node) if node.layer.kind in absorbed_kinds() else None
+            return (graph, node) if _is_absorbed(graph, node) else None
         if isinstance(node, CallNode):
             inner = program.graphs[node.graph]
             port = inner.outputs[node.outputs.index(value)]

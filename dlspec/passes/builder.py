@@ -11,7 +11,7 @@ from dlspec.ir.reserved import path_for
 from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
-from dlspec.passes.values import Tensor
+from dlspec.passes.values import Tensor, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -43,6 +43,11 @@ class Draft:
         self.shares = shares
         self.rest = rest
 
+    @property
+    def kind(self) -> str:
+        """The name of the layer, or the key of the block or model that is called."""
+        return self.rest["layer"].kind if "layer" in self.rest else self.rest.get("graph", "")
+
     def freeze(self) -> BaseNode:
         """The node. Its parts are the compiler's own, so they need not be checked again."""
         return self.cls.model_construct(
@@ -66,6 +71,7 @@ class GraphBuilder:
         self.requirements: list[tuple[tree.RequireStatement, Frame]] = []
         self.spans: dict[str, Span] = {}
         self.layers = 0
+        self._kept: set[Tensor] = set()
         self._paths: set[str] = set()
         self._counters: dict[str, int] = {}
         self._values: set[str] = set()
@@ -106,6 +112,16 @@ class GraphBuilder:
             self._values.discard(value.name)
             self._values.add(name)
             value.name = name
+
+    def keep(self, value: Value) -> None:
+        """Remember that the spec names these values, or says that it does not want them."""
+        waiting: list[Value] = [value]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, Tensor):
+                self._kept.add(item)
+            elif isinstance(item, tuple):
+                waiting += item
 
     # --- nodes
 
@@ -176,6 +192,20 @@ class GraphBuilder:
         self.layers += layers
 
     # --- the end
+
+    def lines(self) -> tuple[set[tuple[Span, str]], dict[tuple[Span, str], None]]:
+        """The stages, by place and kind, whose results something takes; and all the others."""
+        taken = {value for draft in self.drafts for value in draft.inputs} | self._kept
+        taken |= {value for _, value in (*self.outputs, *self.auxiliaries)}
+        kept: set[tuple[Span, str]] = set()
+        lost: dict[tuple[Span, str], None] = {}
+        for draft in self.drafts:
+            line = self.spans[draft.path], draft.kind
+            if taken.isdisjoint(draft.outputs):
+                lost[line] = None
+            else:
+                kept.add(line)
+        return kept, lost
 
     def types(self) -> dict[str, TensorType]:
         """The type of every value by its final name."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from dlspec.diagnostics import Label
-from dlspec.layers import activations, all_layers, layer_names, spelled
+from dlspec.layers import spelled
 from dlspec.passes import constants, operators
-from dlspec.passes.arguments import Callee, Given, match, option_words
+from dlspec.passes.arguments import Callee, Given, match
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
 from dlspec.passes.given import Evaluate, evaluated
 from dlspec.passes.layercalls import layer_called, layer_stage
-from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.scope import did_you_mean
 from dlspec.passes.spellings import foreign_help
 from dlspec.passes.starts import start_called, start_classes
 from dlspec.passes.trained import in_objective, of_objectives, trained_stage
+from dlspec.passes.unknown import unknown_type
 from dlspec.passes.values import (
     STAGES,
     UNKNOWN,
@@ -119,7 +119,7 @@ def _call_type(
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
         evaluated(named, frame, evaluate)
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     given = evaluated(expression.arguments, frame, evaluate)
     return named_stage(callee, given, expression.span, frame)
@@ -144,7 +144,7 @@ def named_stage(
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     return layer_stage(*layer, callee, given, span, frame)
 
@@ -192,26 +192,3 @@ def _can_be_handed(network: Network, argument: Given, frame: Frame) -> bool:
             labels=[Label(network.declaration.name.span, "declared here")],
         )
     return shared is None
-
-
-def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
-    help = foreign_help(callee.id) or did_you_mean(
-        callee.id, [*_capitalised(frame.scope), *layer_names()]
-    )
-    frame.report.error(
-        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
-    )
-
-
-def _capitalised(scope: Scope) -> list[str]:
-    return [name for name in scope.visible() if name[:1].isupper()]
-
-
-@cache
-def option_vocabulary() -> frozenset[str]:
-    """Every option word that a layer knows, for words handed on through a block's arguments."""
-    words = {*activations(), *start_classes()}
-    for cls in all_layers():
-        for field in cls.model_fields.values():
-            words.update(option_words(field.annotation))
-    return frozenset(words)

@@ -17,9 +17,9 @@ from dlspec.passes.context import Context, Frame, LimitReached, NoIt
 from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan, train_start
-from dlspec.passes.mentions import reachable
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
+from dlspec.passes.unused import warn_of_unused
 from dlspec.passes.uses import OpenFile
 from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
@@ -50,7 +50,7 @@ def elaborate(
         models = _models(found, starts, context)
         plans = _data(found, context)
         trains, objectives = _trains(found, starts, plans, models, context)
-        _unused(found, context)
+        warn_of_unused(found, module, context)
     except LimitReached:
         pass
     except RecursionError:
@@ -208,29 +208,3 @@ def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report:
             f"there is no `data {name}`",
             help=did_you_mean(name, found.data),
         )
-
-
-def _unused(found: Declarations, context: Context) -> None:
-    """Warn of names and blocks that nothing uses, once there are no errors: a mistake where a
-    name was meant to be used makes it look unused."""
-    if context.report.failed:
-        return
-    for name, binding in context.unused:
-        span = binding.span
-        if not binding.used and span is not None and span not in context.used_places:
-            context.report.warning(
-                "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
-            )
-    blocks = [network for network in found.networks if not network.declaration.is_model]
-    if len(blocks) == len(found.networks):
-        return  # a file of blocks is for other files
-    unused = {network.name for network in blocks if not network.used}
-    if not unused:
-        return
-    declarations = {network.name: network.declaration for network in found.networks}
-    named = reachable(declarations, declarations.keys() - unused)
-    for network in blocks:
-        if network.name not in named:
-            context.report.warning(
-                "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
-            )

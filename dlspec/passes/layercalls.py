@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlspec.ir.layer import Layer
 from dlspec.ir.starts import Start
-from dlspec.layers import activations, find
+from dlspec.layers import activation_options, find
 from dlspec.passes.arguments import Given, construct, field_names, option_words
 from dlspec.passes.context import Frame
 from dlspec.passes.given import Evaluate, evaluated
@@ -41,7 +41,7 @@ def layer_called(
     fields = zip(field_names(cls), cls.model_fields.values(), strict=True)
     for number, (name, field) in enumerate(fields):
         words[number] = words[name] = option_words(field.annotation)
-    words["activation"] = tuple(activations()) if cls.takes_activation else ()
+    words["activation"] = tuple(activation_options()) if cls.takes_activation else ()
     start, arguments = _start(expression.arguments, callee, cls, frame, evaluate)
     activation, rest = _activation_call(arguments, cls, frame, evaluate)
     given = evaluated(rest, frame, evaluate, words)
@@ -138,19 +138,20 @@ def _activation_word(
     value = argument.value
     if value is None:
         return None
-    if isinstance(value, LayerStage) and value.layer.kind in activations().values():
+    if isinstance(value, LayerStage) and value.layer.kind in activation_options().values():
         return value.layer
     name = (
         value.id if isinstance(value, Word) else value.name if isinstance(value, Function) else None
     )
-    if name in activations():
-        cls = find(activations()[name])
+    if name in activation_options():
+        cls = find(activation_options()[name])
         assert cls is not None
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = foreign_activation(name) or did_you_mean(name, activations()) if name else None
-        if isinstance(value, str) and value in activations():
+        nearest = did_you_mean(name, activation_options()) if name else None
+        help = (foreign_activation(name) if name else None) or nearest
+        if isinstance(value, str) and value in activation_options():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(
             "E0303",
@@ -178,10 +179,10 @@ def _activation_call(
             or argument.name.id != "activation"
             or not isinstance(value, tree.Call)
             or not isinstance(value.callee, tree.Name)
-            or value.callee.id not in activations()
+            or value.callee.id not in activation_options()
         ):
             continue
-        activation = find(activations()[value.callee.id])
+        activation = find(activation_options()[value.callee.id])
         assert activation is not None
         given = evaluated(value.arguments, frame, evaluate)
         made = construct(activation, value.callee.id, value.callee.span, given, frame.report)

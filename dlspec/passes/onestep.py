@@ -45,7 +45,7 @@ class OneStep(Building):
                 return None
             name = key if training else f"{key}.evaluation"
             if "loss" in results:
-                self.objectives[name] = builder.objective(name, results)
+                self.keep(name, builder, results)
         return self.step_plan("loss", (self.models[0].name,), key, common)
 
     def _short(
@@ -55,7 +55,11 @@ class OneStep(Building):
         assert self.plan.loss is not None
         output = self._outputs(builder, training)[self.plan.output]
         target = self._target(output.type, builder)
-        span = self.declaration.data.span
+        span = next(
+            statement.value.span
+            for statement in self.declaration.body.statements
+            if isinstance(statement, tree.Bind) and statement.names[0].id == "loss"
+        )
         if self.data.fields is None:
             loss: Value = objectives.placed(self.plan.loss, output, target, span, builder)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlspec.layers import activations, all_layers, find
+from dlspec.layers import activation_options, all_layers, find
 
 ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
     "out_channels": ("filters",),
@@ -58,7 +58,7 @@ ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
 
 def foreign_activation(word: str) -> str | None:
     """The help line where an option word is another framework's: `swish` is `silu`."""
-    for option, kind in activations().items():
+    for option, kind in activation_options().items():
         cls = find(kind)
         if cls is not None and word.lower() in (alias.lower() for alias in cls.aliases):
             return f"dlspec calls it `{option}`"

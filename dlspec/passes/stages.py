@@ -9,6 +9,7 @@ from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE
 from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
+from dlspec.layers import inferred
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.sharing import layer_fits, network_fits, owned, weights_at_hand
 from dlspec.passes.starts import start_of
@@ -72,6 +73,8 @@ def _apply_composition(stage: Composition, value: Value, frame: Frame) -> Value:
 
 def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> None:
     """Give a value a name in the frame's scope. Reports E0203 and E0204."""
+    if frame.builder is not None:
+        frame.builder.keep(value)
     if name.id == "_":
         return
     scope, report = frame.scope, frame.report
@@ -239,7 +242,7 @@ def _inferred(
     """The types of a layer's results. Reports what it refuses."""
     key = (layer.kind, layer, input_types)
     try:
-        types = frame.context.inferred.get(key) or layer.infer(input_types)
+        types = frame.context.inferred.get(key) or inferred(layer, input_types)
         frame.context.inferred[key] = types
         return types
     except ShapeProblem as problem:

@@ -131,6 +131,11 @@ class Building:
                 return False
         return True
 
+    def keep(self, key: str, builder: ObjectiveBuilder, results: dict[str, Tensor]) -> None:
+        """Add the objective of some results, and the places of its nodes."""
+        self.objectives[key] = builder.objective(key, results)
+        self.frame.context.spans.update({(key, path): span for path, span in builder.spans.items()})
+
     def key(self, step: str) -> str:
         model = self.models[0].name
         return f"{model}.{self.data.name}.{step}"

@@ -70,7 +70,7 @@ class Steps(Building):
         if not isinstance(value, Tensor) or every is None:
             return None
         key = self.key(step.name.id)
-        self.objectives[key] = builder.objective(key, {"loss": value})
+        self.keep(key, builder, {"loss": value})
         updates = tuple(name.id for name in step.updates)
         return self.step_plan(step.name.id, updates, key, own, every)
 

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlspec.ir.graph import Program
-from dlspec.ir.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    Linear,
-    MultiStepDecay,
-    OneCycle,
-    Plateau,
-    Polynomial,
-    StepDecay,
-)
 from dlspec.ir.training import StepPlan, TrainPlan
-from dlspec.training import schedules
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.curves import draw_curves
@@ -35,6 +23,7 @@ from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
 from dlspec.training.order import step_generator
 from dlspec.training.preparing import prepare_training
 from dlspec.training.problems import Interrupted, SpecProblem
+from dlspec.training.rates import learning_rate
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
 from dlspec.training.state import capture, restore
@@ -141,35 +130,6 @@ def _optimize(
         group["lr"] = rate
     optimizer.step()
     return objective.figures(computed, len(next(iter(batch.values()))))
-
-
-def learning_rate(
-    plan: StepPlan, step: int, steps: int, steps_per_epoch: int, losses: Sequence[float] = ()
-) -> float:
-    """The learning rate of a step of the plan at a batch (from 0).
-
-    losses: what decides on the validation split, an epoch each, lower is better.
-    """
-    rate: float = plan.optimizer.lr
-    match plan.schedule:
-        case OneCycle(warmup=warmup):
-            return rate * schedules.one_cycle(step, steps, warmup)
-        case Cosine(warmup=warmup, final=final):
-            return rate * schedules.cosine(step, steps, warmup, final)
-        case Linear(warmup=warmup, final=final):
-            return rate * schedules.linear(step, steps, warmup, final)
-        case Polynomial(power=power):
-            return rate * schedules.polynomial(step, steps, power)
-        case StepDecay(period=period, gamma=gamma):
-            return rate * schedules.step_decay(step, steps_per_epoch, period, gamma)
-        case MultiStepDecay(milestones=milestones, gamma=gamma):
-            return rate * schedules.multi_step_decay(step, steps_per_epoch, milestones, gamma)
-        case Exponential(gamma=gamma):
-            return rate * schedules.exponential(step, steps_per_epoch, gamma)
-        case Plateau(patience=patience, factor=factor):
-            return rate * schedules.plateau(list(losses), patience, factor)
-        case Constant():
-            return rate
 
 
 def _read(training: Training, reporter: Reporter, clock: Clock) -> None:

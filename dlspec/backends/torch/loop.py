@@ -115,7 +115,7 @@ def _measure(single: Single) -> str:
         [
             *lines,
             *statement("names = ", _listed(["loss", *_names(plan)]), 4),
-            "    return dict(zip(names, (sums / count).tolist()))",
+            "    return dict(zip(names, (sums / count).tolist(), strict=True))",
         ]
     )
 

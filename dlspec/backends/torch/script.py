@@ -9,7 +9,7 @@ from dlspec.backends.torch.data import DataPart, companion_files, data_part
 from dlspec.backends.torch.docstrings import comment, docstring
 from dlspec.backends.torch.imports import KNOWN, Import, import_lines, used_names
 from dlspec.backends.torch.loop import loop_part
-from dlspec.backends.torch.module import emit_module, module_classes
+from dlspec.backends.torch.module import emit_module, imported, module_classes
 from dlspec.backends.torch.objectives import model_variable
 from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.ir.datacheck import training_order
@@ -59,7 +59,8 @@ def emit(program: Program, model_key: str, plan: TrainPlan | None = None) -> str
     code = "\n\n\n".join(pieces)
     settings = "\n".join(_settings(plan))
     head = "\n".join(_docstring(program, plan, data))
-    imports = _imports(f"{settings}\n{code}", (*data.borrowed, *loop.borrowed))
+    layers = Borrowed((), imported(program, model_key))
+    imports = _imports(f"{settings}\n{code}", (*data.borrowed, *loop.borrowed, layers))
     return "\n".join(
         [
             head,
