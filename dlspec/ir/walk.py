@@ -27,20 +27,6 @@ def walk(program: Program, graph: Graph, prefix: str = "") -> Iterator[Place]:
             yield Place(path, graph, node)
 
 
-def documented_blocks(program: Program, graph: Graph) -> dict[str, str]:
-    """What the spec says of the blocks and models that a graph is made of, by their names."""
-    found: dict[str, str] = {}
-    waiting, seen = [graph], {graph.key}
-    for one in waiting:  # grows while it is walked
-        for node in one.nodes:
-            if isinstance(node, CallNode) and node.graph not in seen:
-                seen.add(node.graph)
-                waiting.append(program.graphs[node.graph])
-        if one is not graph and one.documentation:
-            found.setdefault(one.name, one.documentation)
-    return found
-
-
 def weight_shapes(program: Program, graph: Graph) -> dict[str, tuple[int, ...]]:
     """The learned tensors by full name (`conv1.weight`), as in PyTorch's `named_parameters`."""
     return _tensors(program, graph, learned=True)
