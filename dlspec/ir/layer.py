@@ -67,7 +67,7 @@ class Layer(Frozen):
     summary: ClassVar[str]
     """One sentence for the layer reference, with the paper where there is one."""
     example: ClassVar[str]
-    """One line of a spec that uses it, `Conv(64, 3, padding=1) -> ReLU`."""
+    """What a spec says that uses it, `Conv(64, 3, padding=1) -> ReLU`; lines indented by two."""
     example_input: ClassVar[str] = "float[3, 32, 32]"
     """The type of what flows into the example."""
     shape_rule: ClassVar[str]

@@ -70,7 +70,8 @@ class Unembed(Layer):
 
     kind = "Unembed"
     summary = "A Dense without bias that shares the weights of an Embedding (Press, Wolf 2017)."
-    example = "LayerNorm -> Unembed(embed)"
+    example = "layer embed = Embedding(65, 384)\n  embed -> Unembed(embed)"
+    example_input = "int[50]"
     shape_rule = "the last axis, as wide as the embedding, becomes its `vocab`"
     on_last_axis = True
     tied = "embed"
