@@ -123,7 +123,7 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
         return Compiled(None, report.ordered(), None, {})
     module = parse(source, report)
     opener = _Opener(path.parent if path is not None else None)
-    overridden = override(module, overrides, report)
+    overridden = override(module, overrides, opener.open, report)
     elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
     sources = [source, *(used.span.source for used in opener.parsed.values())]

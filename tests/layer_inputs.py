@@ -39,6 +39,7 @@ from layer_draws import (
 
 from dlspec.ir.layer import ShapeProblem
 from dlspec.layers import find
+from dlspec.layers.embedding import Embedding
 
 _anything = Case(any_shape())
 _positive = Case(any_shape(), positive=True)
@@ -109,14 +110,11 @@ CASES: dict[str, Case] = {
             )
         },
     ),
-    "Stack": Case(alike(), {"axis": new_axis}),
-    "Add": Case(broadcast()),
-    "Multiply": Case(broadcast()),
-    "Average": Case(broadcast()),
-    "Maximum": Case(broadcast()),
+    "Stack": Case(alike(1), {"axis": new_axis}),
+    **dict.fromkeys(("Add", "Multiply", "Average", "Maximum", "Minimum"), Case(broadcast(1))),
     "Subtract": Case(broadcast(2, 2)),
     "Divide": Case(broadcast(2, 2), positive=True),
-    **dict.fromkeys(("Scale", "Shift", "Abs", "Square", "Exp"), _anything),
+    **dict.fromkeys(("Scale", "Shift", "Abs", "Square", "Exp", "AtLeast", "AtMost"), _anything),
     **dict.fromkeys(("Power", "DivideInto", "Sqrt", "Log"), _positive),
     **dict.fromkeys(("Mean", "Sum", "Max", "Min"), Case(any_shape(), {"axis": axes})),
     "Split": Case(any_shape(), {"parts": parts, "axis": axis}),
@@ -142,6 +140,14 @@ CASES: dict[str, Case] = {
     "OneHot": Case(any_shape(dtype="int"), below=lambda layer: layer.classes),
     "PositionEmbedding": Case(
         any_shape(2, 2), {"length": lambda random, inputs: random.choice([6, 7, 9])}
+    ),
+    "Unembed": Case(
+        any_shape(),
+        {
+            "embed": lambda random, inputs: Embedding(
+                vocab=random.randint(1, 9), width=inputs[0].shape[-1]
+            )
+        },
     ),
     **dict.fromkeys(("RNN", "LSTM", "GRU"), _recurrent),
     "Attention": Case(looked_at, {"heads": divisor_of_features}),

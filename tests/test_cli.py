@@ -424,7 +424,7 @@ def test_layers() -> None:
     assert names == [layer.kind for layer in all_layers() if not layer.operator]
     assert listed.startswith("Weights\n  Dense ")
     page = run("layers", "Linear").out
-    assert page.startswith("Dense(units, bias=true, activation=none)\n")
+    assert page.startswith("Dense(units, bias=true, activation=none, init=none)\n")
     for word in ("a whole number of at least 1", "nn.Linear", "Gemm", "the last axis becomes"):
         assert word in " ".join(page.split())
     assert run("layers", "Conv2D").out == run("layers", "Conv").out

@@ -86,7 +86,7 @@ def test_the_guide_shows_the_tested_package() -> None:
 def test_layers_of_a_package_are_in_the_reference_and_the_schema(extras: Path) -> None:
     page = dlspec("layers", "Maxout", site=extras).out
     for word in (
-        "Maxout(units, pieces=2)",
+        "Maxout(units, pieces=2, init=none)",
         "dlspec_extras.modules.MaxoutModule",
         "ReduceMax",
         "Package\n  dlspec-extras",

@@ -371,12 +371,6 @@ def test_a_seed_below_0_is_refused_in_words_that_say_so() -> None:
     assert [(d.code, "from 0 to" in d.message) for d in compiled.diagnostics] == [("E0303", True)]
 
 
-@pytest.mark.parametrize("init", ["zeros", "he_normal", "normal(0.02)"])
-def test_a_start_of_weights_is_refused_once(init: str) -> None:
-    text = f"model M {{\n  input x: float[3]\n  Dense(4, init={init}, activation=relu)\n}}\n"
-    assert codes(compile_text(text)) == ["E0210"]
-
-
 def doubled(first: str, line: str, last: str) -> str:
     """Forty lines that each hold the one before twice, which is 2^40 things in all."""
     return first + "".join(line.format(i=i, next=i + 1) for i in range(40)) + last

@@ -30,6 +30,7 @@ from dlspec.ir.dims import symbol
 from dlspec.ir.forms import OnnxConstant, OnnxDerived, OnnxForm, OnnxNode, Unsupported
 from dlspec.ir.graph import Graph, ParameterNode, Program
 from dlspec.ir.layer import Layer
+from dlspec.ir.starts import Normal
 from dlspec.ir.types import TensorType, tensor
 from dlspec.ir.walk import buffer_shapes, weight_shapes
 from dlspec.layers import find
@@ -159,7 +160,10 @@ def test_shared_weights_are_there_once_and_no_others() -> None:
 
 def test_documentation_and_card() -> None:
     model = build(network(), "Net", metadata={"author": "someone"})
-    assert (model.doc_string, model.graph.doc_string) == ("All of it.", "A small network.")
+    assert (model.doc_string, model.graph.doc_string) == (
+        "All of it.\n\nA small network.",
+        "A small network.",
+    )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata["author"] == "someone"
     card = from_metadata(metadata)
@@ -244,7 +248,7 @@ def test_a_learned_tensor_is_repeated_for_every_example() -> None:
     sketch = Sketch("Net", image=tensor(2, 3))
     sketch.types["token"] = tensor(1, 3)
     sketch.nodes.append(
-        ParameterNode(path="token", inputs=(), outputs=("token",), initial="normal(0.02)")
+        ParameterNode(path="token", inputs=(), outputs=("token",), start=Normal(std=0.02))
     )
     x = sketch.layer("concat1", layer("Concat"), "token", "image")
     token = np.array([[7, 8, 9]], np.float32)

@@ -15,6 +15,13 @@ ACTIVATION = {
     "description": "an activation, the same as the stage behind it",
     "default": "none",
 }
+INIT = {
+    "name": "init",
+    "type": "how weights start, such as `he_normal` or `normal(0.02)`",
+    "required": False,
+    "description": "how its weights start; `none` is as PyTorch's layer starts its own",
+    "default": "none",
+}
 
 
 def facts(layer: type[Layer]) -> dict[str, Any]:
@@ -26,6 +33,8 @@ def facts(layer: type[Layer]) -> dict[str, Any]:
     ]
     if layer.takes_activation:
         arguments.append(ACTIVATION)
+    if layer.has_weights():
+        arguments.append(INIT)
     return {
         "name": layer.kind,
         "package": _package(layer),
@@ -37,6 +46,7 @@ def facts(layer: type[Layer]) -> dict[str, Any]:
         "shape_rule": layer.shape_rule,
         "names": [f"{layer.kind}{rank}D" for rank in layer.ranks],
         "takes_activation": layer.takes_activation,
+        "takes_init": layer.has_weights(),
         **operators(layer),
         "example": layer.example,
         "example_input": layer.example_input,
@@ -92,7 +102,7 @@ def _fed(layer: type[Layer]) -> str:
     if (least, most) == (1, 1):
         return "one tensor"
     if most is None:
-        return f"a tuple of at least {least} tensors" if least > 1 else "one or more tensors"
+        return f"a tuple of at least {least} tensors" if least > 1 else "a tuple or list of tensors"
     if least == most:
         return f"a tuple of {least} tensors"
     return f"{least} to {most} tensors, several in a tuple"

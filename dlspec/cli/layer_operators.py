@@ -16,7 +16,7 @@ from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType, tensor
 from dlspec.layers import inferred
 
-_VALUES: tuple[Any, ...] = (2, 0, 0.5, True, (1, 0), (2, -1), (1,), (2, 0, 1), "identity")
+_VALUES: tuple[Any, ...] = (2, 0, 0.5, True, (1, 0), (2, -1), (1,), (2, 0, 1), "identity", 8)
 _TYPES = (
     tensor(8),
     tensor(4, 8),
@@ -52,7 +52,7 @@ def _samples(
     seen: set[tuple[TensorType, ...]] = set()
     for instance in _instances(layer):
         for one in _TYPES:
-            inputs = (one,) * max(layer.inputs[0], 1)
+            inputs = (one,) * (2 if layer.inputs[1] is None else max(layer.inputs[0], 1))
             if inputs in seen:
                 continue
             try:
@@ -64,13 +64,23 @@ def _samples(
 
 
 def _instances(layer: type[Layer]) -> Iterator[Layer]:
-    fields = layer.model_fields.items()
-    required = [field.alias or name for name, field in fields if field.is_required()]
-    for values in islice(product(_VALUES, repeat=len(required)), _MOST_TRIED):
+    required = {
+        field.alias or name: _values(field.annotation)
+        for name, field in layer.model_fields.items()
+        if field.is_required()
+    }
+    for values in islice(product(*required.values()), _MOST_TRIED):
         try:
             yield layer(**dict(zip(required, values, strict=True)))
         except ValueError:
             continue
+
+
+def _values(annotation: Any) -> tuple[Any, ...]:
+    """What an argument may be; one that is a layer gets plain ones of that kind."""
+    if isinstance(annotation, type) and issubclass(annotation, Layer):
+        return tuple(_instances(annotation))
+    return _VALUES
 
 
 def _torch_names(form: TorchForm | Unsupported) -> list[str]:

@@ -13,8 +13,11 @@ from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.types import TensorType
 
-Initial: TypeAlias = tuple[Literal["uniform", "normal", "constant"], float]
-"""Uniform within a bound of 0, normal with a standard deviation, or one value."""
+Initial: TypeAlias = tuple[
+    Literal["uniform", "normal", "truncated_normal", "orthogonal", "constant"], float
+]
+"""Uniform within a bound of 0, normal with a standard deviation (whole, or cut off at two of
+them), orthogonal with a gain, or one value."""
 
 
 class Reach(NamedTuple):
@@ -64,7 +67,7 @@ class Layer(Frozen):
     summary: ClassVar[str]
     """One sentence for the layer reference, with the paper where there is one."""
     example: ClassVar[str]
-    """One line of a spec that uses it, `Conv(64, 3, padding=1) -> ReLU`."""
+    """What a spec says that uses it, `Conv(64, 3, padding=1) -> ReLU`; lines indented by two."""
     example_input: ClassVar[str] = "float[3, 32, 32]"
     """The type of what flows into the example."""
     shape_rule: ClassVar[str]
@@ -89,6 +92,8 @@ class Layer(Frozen):
     """True where twice in a row is the same as once (`ReLU`)."""
     normalizes_scores: ClassVar[bool] = False
     """True for what belongs at the end of a classifier (`Softmax`)."""
+    tied: ClassVar[str | None] = None
+    """The argument that names the `layer` whose weights it uses (`Unembed`), else None."""
     gives_chances: ClassVar[bool] = False
     """True where the results are shares or chances, or their logarithms, and no scores any more:
     a loss that makes chances of scores itself is not for them."""
@@ -156,6 +161,16 @@ class Layer(Frozen):
     ) -> OnnxForm | Unsupported:
         """The ONNX nodes it becomes, for inference."""
         raise NotImplementedError(self.kind)
+
+    @classmethod
+    def has_weights(cls) -> bool:
+        """Whether layers of this kind learn anything of their own."""
+        return cls.weights is not Layer.weights and cls.tied is None
+
+    @property
+    def owner(self) -> Layer:
+        """The layer whose weights these are: itself, unless it is `tied` to another."""
+        return self if self.tied is None else getattr(self, self.tied)
 
     @property
     def has_bias(self) -> bool:

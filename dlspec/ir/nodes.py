@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.layer import AnyLayer
+from dlspec.ir.starts import AnyStart
 
 
 class BaseNode(Frozen):
@@ -24,6 +25,8 @@ class LayerNode(BaseNode):
 
     op: Literal["layer"] = "layer"
     layer: AnyLayer
+    start: AnyStart | None = None
+    """How its weights start where `init=` says it; else as PyTorch's layer starts its own."""
 
 
 class CallNode(BaseNode):
@@ -40,8 +43,8 @@ class ParameterNode(BaseNode):
     """A learned tensor of its own (`parameter`). It has no inputs."""
 
     op: Literal["parameter"] = "parameter"
-    initial: str
-    """`zeros`, `ones`, `normal(0.02)` …"""
+    start: AnyStart
+    """`zeros` unless the spec says otherwise."""
 
 
 Node: TypeAlias = Annotated[LayerNode | CallNode | ParameterNode, Field(discriminator="op")]

@@ -10,18 +10,19 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TypeAlias
 
+from dlspec.ir.alike import alike
 from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE, MOST_LAYERS
 from dlspec.ir.objectivesoundness import step_faults
+from dlspec.ir.starts import chosen, start_problem
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
 MOST_CALLS_DEEP = 64
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-_INITIAL = re.compile(r"zeros|ones|(normal|uniform)\([-+]?[0-9.]+(e[-+]?[0-9]+)?\)")
 
 
 Infer: TypeAlias = Callable[[Layer, tuple[TensorType, ...]], tuple[TensorType, ...]]
@@ -80,10 +81,12 @@ def _graph_faults(graph: Graph, known: dict[str, Graph], infer: Infer) -> Iterat
         yield from _missing(graph.types, node.outputs)
         if node.path in nodes:
             yield f"two nodes are called `{node.path}`"
-        if node.shares is not None and not _alike(node, nodes.get(node.shares)):
+        if node.shares is not None and not _alike(node, nodes.get(node.shares), known):
             yield f"`{node.path}` cannot use the weights of `{node.shares}`"
         if not _types_hold(graph, node, known, infer):
             yield f"the types around `{node.path}` are not what it makes of its inputs"
+        elif not _starts(graph, node):
+            yield f"the weights of `{node.path}` cannot start so"
         values.update(node.outputs)
         nodes[node.path] = node
     yield from _missing(values, (port.value for port in ports))
@@ -121,19 +124,20 @@ def _canonical(dim: Dim) -> bool:
     )
 
 
-def _alike(node: Node, other: Node | None) -> bool:
+def _alike(node: Node, other: Node | None, known: dict[str, Graph]) -> bool:
     """Whether two nodes have weights of the same kind."""
     if isinstance(node, CallNode) and isinstance(other, CallNode):
-        return node.graph == other.graph
+        one, first = known.get(node.graph), known.get(other.graph)
+        return one is not None and first is not None and alike(one, first, known)
     if isinstance(node, LayerNode) and isinstance(other, LayerNode):
-        return node.layer == other.layer
+        return node.layer.owner == other.layer.owner
     return False
 
 
 def _types_hold(graph: Graph, node: Node, known: dict[str, Graph], infer: Infer) -> bool:
     inputs, outputs = graph.input_types(node), graph.output_types(node)
     if isinstance(node, ParameterNode):
-        return not inputs and len(outputs) == 1 and bool(_INITIAL.fullmatch(node.initial))
+        return not inputs and len(outputs) == 1 and outputs[0].dtype == "float"
     if isinstance(node, CallNode):
         called = known.get(node.graph)
         return (
@@ -148,6 +152,22 @@ def _types_hold(graph: Graph, node: Node, known: dict[str, Graph], infer: Infer)
         return infer(node.layer, inputs) == outputs
     except ShapeProblem:
         return False
+
+
+def _starts(graph: Graph, node: Node) -> bool:
+    """Whether the weights of a node are its own and can start as it says."""
+    if isinstance(node, ParameterNode):
+        (type_,) = graph.output_types(node)
+        sizes = tuple(size for size in type_.shape if isinstance(size, int))
+        return len(sizes) == type_.rank and start_problem(node.start, node.path, (sizes,)) is None
+    if not isinstance(node, LayerNode) or node.layer.tied is not None:
+        return not isinstance(node, LayerNode) or (node.shares is not None and node.start is None)
+    if node.start is None:
+        return True
+    inputs = graph.input_types(node)
+    shapes = node.layer.weights(inputs)
+    named = tuple(shapes[name] for name in chosen(node.layer, inputs))
+    return node.shares is None and start_problem(node.start, node.path, named) is None
 
 
 def _train(program: Program, plan: TrainPlan) -> Iterator[str]:

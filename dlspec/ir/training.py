@@ -10,6 +10,7 @@ from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule, Constant
+from dlspec.ir.starts import AnyStart
 
 
 class Requirement(Frozen):
@@ -67,6 +68,8 @@ class TrainPlan(TrainSettings):
     output: str
     target: str
     feeds: dict[str, str]
+    init: AnyStart | None = None
+    """How the models' weights start, but for those that say it themselves; their graphs say so."""
     loss: AnyLoss | None = None
     each_batch: tuple[StepPlan, ...]
     metrics: tuple[AnyMetric, ...] = ()

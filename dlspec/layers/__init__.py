@@ -30,6 +30,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Embedding", "embedding"),
             ("OneHot", "embedding"),
             ("PositionEmbedding", "embedding"),
+            ("Unembed", "embedding"),
         ),
     ),
     (
@@ -141,6 +142,9 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("Subtract", "operators"),
             ("Divide", "operators"),
+            ("Minimum", "operators"),
+            ("AtLeast", "operators"),
+            ("AtMost", "operators"),
             ("Scale", "operators"),
             ("Shift", "operators"),
             ("Power", "operators"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dlspec.ir.arguments import PositiveInt
+from typing import Annotated
+
+from dlspec.ir.arguments import Expected, PositiveInt
+from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
@@ -60,6 +63,56 @@ class Embedding(Layer):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         return OnnxForm((OnnxNode("Gather", ("w.weight", "x0")),))
+
+
+class Unembed(Layer):
+    """A score for each of an embedding's numbers: a `Dense` without bias with its weights."""
+
+    kind = "Unembed"
+    summary = "A Dense without bias that shares the weights of an Embedding (Press, Wolf 2017)."
+    example = "layer embed = Embedding(65, 384)\n  embed -> Unembed(embed)"
+    example_input = "int[50]"
+    shape_rule = "the last axis, as wide as the embedding, becomes its `vocab`"
+    on_last_axis = True
+    tied = "embed"
+
+    embed: Annotated[Embedding, Expected("a `layer` that is an `Embedding`")] = Field(
+        description="the name of the `layer` whose weights it takes"
+    )
+
+    def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        (x,) = inputs
+        needs_float(self, x)
+        if x.rank == 0 or x.shape[-1] != self.embed.width:
+            raise ShapeProblem(
+                "E0402",
+                f"`Unembed` needs {self.embed.width} features, the width of its embedding; "
+                f"this is {x.shape_text()}",
+                culprit=0,
+            )
+        return (x.with_shape((*x.shape[:-1], self.embed.vocab)),)
+
+    def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
+        return self.embed.weights(inputs)
+
+    def initial(self, inputs: tuple[TensorType, ...]) -> dict[str, Initial]:
+        return self.embed.initial(inputs)
+
+    def cost(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Dim:
+        return product(outputs[0].shape) * self.embed.width
+
+    def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
+        return TorchForm(
+            Call("nn.Embedding", (self.embed.vocab, self.embed.width)),
+            "F.linear({0}, {m}.weight)",
+        )
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        nodes = (
+            OnnxNode("Transpose", ("w.weight",), ("t.turned",), {"perm": (1, 0)}),
+            OnnxNode("MatMul", ("x0", "t.turned")),
+        )
+        return OnnxForm(nodes)
 
 
 class OneHot(Layer):

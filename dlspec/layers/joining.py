@@ -22,7 +22,7 @@ class Concat(Layer):
     summary = "Joins tensors along an axis, the channels unless told."
     example = "(Conv(64, 1), Conv(64, 3, padding=1)) -> Concat"
     shape_rule = "the sizes along the axis add up; all other sizes must be equal"
-    inputs: ClassVar[tuple[int, int | None]] = (2, None)
+    inputs: ClassVar[tuple[int, int | None]] = (1, None)
     aliases = ("Concatenate", "Cat", "DepthConcat")
 
     axis: Axis = Field(0, description="the axis along which they are joined")
@@ -53,7 +53,7 @@ class Stack(Layer):
     summary = "Joins tensors of one shape along a new axis."
     example = "(Conv(8, 3), Conv(8, 3)) -> Stack"
     shape_rule = "a new axis with one entry for each tensor"
-    inputs: ClassVar[tuple[int, int | None]] = (2, None)
+    inputs: ClassVar[tuple[int, int | None]] = (1, None)
     aliases = ("Pack",)
 
     axis: Axis = Field(0, description="where the new axis stands in the result")

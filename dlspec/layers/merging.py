@@ -13,12 +13,12 @@ from dlspec.layers.shapes import needs_float
 
 
 class Elementwise(Layer):
-    """Any number of tensors joined by one operator, from left to right."""
+    """Any number of tensors joined by one operator, from left to right; one stays as it is."""
 
     shape_rule: ClassVar[str] = (
         "the shapes are broadcast: axes are matched from the last one, and size 1 stretches"
     )
-    inputs: ClassVar[tuple[int, int | None]] = (2, None)
+    inputs: ClassVar[tuple[int, int | None]] = (1, None)
     verb: ClassVar[str]
     """Completes "these tensors cannot be …"."""
     symbol: ClassVar[str] = "+"
@@ -33,7 +33,7 @@ class Elementwise(Layer):
         return expression(f" {self.symbol} ".join(aligned_names(inputs)))
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return self.chain(inputs, "y0")
+        return self.chain(inputs, "y0") if len(inputs) > 1 else OnnxForm()
 
     def chain(self, inputs: tuple[TensorType, ...], result: str) -> OnnxForm:
         """The operator between the first two, then with each further one, into `result`."""
@@ -81,9 +81,13 @@ class Average(Elementwise):
         return super().infer(inputs)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
+        if len(inputs) == 1:
+            return expression("{0}")
         return expression(f"({' + '.join(aligned_names(inputs))}) / {len(inputs)}")
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        if len(inputs) == 1:
+            return OnnxForm()
         nodes, constants, _ = self.chain(inputs, "t.sum")
         divided = OnnxNode("Div", ("t.sum", "c.count"))
         return OnnxForm((*nodes, divided), {**constants, "count": scalar(float(len(inputs)))})
@@ -99,9 +103,11 @@ class Maximum(Elementwise):
     verb = "compared"
     onnx_op = "Max"
 
+    function: ClassVar[str] = "torch.maximum"
+
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
         first, *others = aligned_names(inputs)
         text = first
         for name in others:
-            text = f"torch.maximum({text}, {name})"
+            text = f"{self.function}({text}, {name})"
         return expression(text)

@@ -10,7 +10,7 @@ from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import expression, scalar
-from dlspec.layers.merging import Elementwise
+from dlspec.layers.merging import Elementwise, Maximum
 from dlspec.layers.shapes import needs_float
 
 
@@ -42,6 +42,18 @@ class Divide(Elementwise):
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         needs_float(self, *inputs)
         return super().infer(inputs)
+
+
+class Minimum(Maximum):
+    """`min(a, b)`."""
+
+    kind = "Minimum"
+    summary = "The elementwise minimum of tensors, `min(a, b)`."
+    example = "min(left, right)"
+    aliases = ()
+    operator = True
+    onnx_op = "Min"
+    function = "torch.minimum"
 
 
 class Pointwise(Layer):
@@ -129,6 +141,38 @@ class DivideInto(Pointwise):
 
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
         return OnnxForm((OnnxNode("Div", ("c.number", "x0")),), {"number": scalar(self.numerator)})
+
+
+class AtLeast(Pointwise):
+    """`max(x, bound)`."""
+
+    kind = "AtLeast"
+    summary = "A tensor, but nowhere below a number, `max(x, 0)`."
+    example = "max(1 - it, 0)"
+
+    bound: Float = Field(description="the least that an element becomes")
+
+    def written(self) -> str:
+        return f"{{0}}.clamp(min={self.bound!r})"
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        return _with_number("Max", self.bound)
+
+
+class AtMost(Pointwise):
+    """`min(x, bound)`."""
+
+    kind = "AtMost"
+    summary = "A tensor, but nowhere above a number, `min(x, 6)`."
+    example = "min(it, 6)"
+
+    bound: Float = Field(description="the most that an element becomes")
+
+    def written(self) -> str:
+        return f"{{0}}.clamp(max={self.bound!r})"
+
+    def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
+        return _with_number("Min", self.bound)
 
 
 class Function(Pointwise):

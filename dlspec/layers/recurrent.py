@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import sqrt
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from dlspec.ir.arguments import Expected, Fraction, PositiveInt
 from dlspec.ir.dims import Dim
@@ -44,11 +44,12 @@ class Recurrent(Layer):
     attributes: ClassVar[dict[str, int]] = {}
     """Further attributes of the ONNX node."""
 
-    units: PositiveInt
-    layers: Depth
-    bidirectional: bool
-    dropout: Fraction
-    returns: Return
+    if TYPE_CHECKING:  # the fields stand in the subclasses, in their positional order
+        units: PositiveInt
+        layers: Depth
+        bidirectional: bool
+        dropout: Fraction
+        returns: Return
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias, cast
 
 from dlspec.ir.arguments import Axis, Expected
-from dlspec.ir.dims import Dim, exact_quotient, product, shape_text
+from dlspec.ir.dims import Dim, SymbolicDim, exact_quotient, product, shape_text
 from dlspec.ir.fields import Before, Field
 from dlspec.ir.forms import Call, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Layer, ShapeProblem
@@ -25,7 +25,7 @@ def _tuple(value: object) -> object:
 
 _Length: TypeAlias = Annotated[int, Field(ge=-1, lt=2**31)]
 NewShape: TypeAlias = Annotated[
-    tuple[_Length, ...],
+    tuple[_Length | SymbolicDim, ...],
     Before(_tuple),
     Field(min_length=1, max_length=MOST_AXES),
     Expected("sizes of at least 1 with at most one -1, such as (16, -1)"),
@@ -104,10 +104,22 @@ class Reshape(Layer):
         elements = product(x.shape)
         named = product(size for size in self.shape if size != -1)
         if -1 in self.shape:
-            return (x.with_shape(self._filled(x, elements, named)),)
+            return (self._possible(x, self._filled(x, elements, named)),)
         if elements != named:
             self._refuse(x, elements, named, "")
-        return (x.with_shape(self.shape),)
+        return (self._possible(x, self.shape),)
+
+    def _possible(self, x: TensorType, shape: tuple[Dim, ...]) -> TensorType:
+        """The result, unless it has more sizes of which only run time tells than can be found."""
+        unknown = [size for size in shape if not isinstance(size, int) and size not in x.shape]
+        if len(unknown) > 1:
+            raise ShapeProblem(
+                "E0410",
+                f"`Reshape` cannot turn {x.shape_text()} into {shape_text(shape)}: both "
+                f"{unknown[0]} and {unknown[1]} are known only at run time",
+                culprit=0,
+            )
+        return x.with_shape(shape)
 
     def _filled(self, x: TensorType, elements: Dim, named: Dim) -> tuple[Dim, ...]:
         left = exact_quotient(elements, named)
@@ -130,14 +142,52 @@ class Reshape(Layer):
         )
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
-        sizes = ", ".join(str(size) for size in self.shape)
-        batch = "len({0})" if -1 in self.shape else "-1"
+        sizes = ", ".join(
+            str(size) if axis is None else f"{{0}}.shape[{axis + 1}]"
+            for size, axis in self._sizes(inputs[0], outputs[0])
+        )
+        batch = "len({0})" if "-1" in sizes.split(", ") else "-1"
         return expression(f"{{0}}.reshape({batch}, {sizes})")
 
+    def _sizes(self, x: TensorType, y: TensorType) -> list[tuple[int, int | None]]:
+        """For each axis its size, -1 for the one that is left; or the axis of the input it equals.
+
+        Of sizes known only at run time the one that stands nowhere in the input is left.
+        """
+        if all(isinstance(size, int) for size in self.shape):
+            return [(size, None) for size in self.shape if isinstance(size, int)]
+        unknown = [n for n, size in enumerate(y.shape) if not isinstance(size, int)]
+        open_ = min(unknown, key=lambda n: (y.shape[n] in x.shape, n))
+        sizes: list[tuple[int, int | None]] = []
+        for place, size in enumerate(y.shape):
+            if place == open_:
+                sizes.append((-1, None))
+            elif isinstance(size, int):
+                sizes.append((size, None))
+            else:
+                sizes.append((0, x.shape.index(size)))
+        return sizes
+
     def onnx(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> OnnxForm:
-        return OnnxForm(
-            (OnnxNode("Reshape", ("x0", "c.shape")),), {"shape": integers(0, *self.shape)}
-        )
+        sizes = self._sizes(inputs[0], outputs[0])
+        if all(axis in (None, place) for place, (_, axis) in enumerate(sizes)):
+            # 0 keeps the size of that axis
+            shape = integers(0, *(size for size, _ in sizes))
+            return OnnxForm((OnnxNode("Reshape", ("x0", "c.shape")),), {"shape": shape})
+        parts = ["c.batch"]
+        nodes: list[OnnxNode] = []
+        constants = {"batch": integers(0)}
+        for place, (size, axis) in enumerate(sizes):
+            if axis is None:
+                constants[f"size{place}"] = integers(size)
+                parts.append(f"c.size{place}")
+            else:
+                parts.append(f"t.size{place}")
+                ends = {"start": axis + 1, "end": axis + 2}
+                nodes.append(OnnxNode("Shape", ("x0",), (parts[-1],), ends))
+        nodes.append(OnnxNode("Concat", tuple(parts), ("t.shape",), {"axis": 0}))
+        nodes.append(OnnxNode("Reshape", ("x0", "t.shape")))
+        return OnnxForm(tuple(nodes), constants)
 
 
 class Permute(Layer):

@@ -9,10 +9,12 @@ from dlspec.passes import statements
 from dlspec.passes.constants import LONGEST_LIST
 from dlspec.passes.context import BodyExpression, Frame, NoIt
 from dlspec.passes.evaluate import condition, evaluate, evaluate_flow
+from dlspec.passes.handed import waits_for_data
 from dlspec.passes.scope import Scope
 from dlspec.passes.stages import bind
 from dlspec.passes.values import (
     UNKNOWN,
+    BodyStage,
     Tensor,
     Value,
     contains_unknown,
@@ -23,9 +25,14 @@ from dlspec.syntax import tree
 
 
 def run_body(expression: BodyExpression, frame: Frame) -> Value:
-    """The value of `{ … }`, `if`, `repeat` or `for`: that of its last statement."""
+    """The value of `{ … }`, `if`, `repeat` or `for`: that of its last statement.
+
+    Among arguments, one that data flows through is a stage to be handed on.
+    """
     if isinstance(expression, tree.If):
         return _if(expression, frame)
+    if frame.arguments and waits_for_data(expression):
+        return BodyStage(expression, frame.scope)
     if isinstance(expression, tree.Repeat):
         return _repeat(expression, frame)
     if isinstance(expression, tree.For):
@@ -108,9 +115,9 @@ def _if(expression: tree.If, frame: Frame) -> Value:
     if truth is None:
         return UNKNOWN
     if truth:
-        return run_statements(expression.then, frame, Scope(frame.scope))
+        return run_body(expression.then, frame)
     if expression.otherwise is not None:
-        return run_statements(expression.otherwise, frame, Scope(frame.scope))
+        return run_body(expression.otherwise, frame)
     return None if isinstance(frame.it, NoIt) else frame.it
 
 
@@ -130,17 +137,28 @@ def _repeat(expression: tree.Repeat, frame: Frame) -> Value:
             "E0704", expression.times.span, f"`repeat {times}` is over {LONGEST_LIST:,} times"
         )
         return UNKNOWN
-    it = frame.it
+    it, value = frame.it, _nothing(frame)
     for turn in range(times):
         before, layers = it, _layers(frame)
-        it = _turn(expression.body, frame.inside(frame.scope, it), Scope(frame.scope), it)
-        if not isinstance(it, NoIt) and contains_unknown(it):
+        value = run_statements(expression.body, frame.inside(frame.scope, it), Scope(frame.scope))
+        if contains_unknown(value):
             break
+        it = _flowing(value, it)
         if _types(it) == _types(before):
             # From here on every turn does the same, so the end is known before it is reached.
             rest = (times - turn - 1) * (_layers(frame) - layers)
             frame.context.check_layers(_layers(frame) + rest, expression.times.span)
-    return None if isinstance(it, NoIt) else it
+    return value
+
+
+def _nothing(frame: Frame) -> Value:
+    """The value of a loop without a turn: what flows stays what it is."""
+    return None if isinstance(frame.it, NoIt) else frame.it
+
+
+def _flowing(value: Value, it: Value | NoIt) -> Value | NoIt:
+    """What a turn leaves to the next: its value where that flows, else what it began with."""
+    return value if is_flow(value) else it
 
 
 def _layers(frame: Frame) -> int:
@@ -152,12 +170,6 @@ def _types(it: Value | NoIt) -> object:
     if isinstance(it, tuple):
         return tuple(_types(item) for item in it)
     return it.type if isinstance(it, Tensor) else it
-
-
-def _turn(body: tree.Body, frame: Frame, scope: Scope, it: Value | NoIt) -> Value | NoIt:
-    """One turn of a loop; `it` goes on from turn to turn."""
-    value = run_statements(body, frame, scope)
-    return value if is_flow(value) or contains_unknown(value) else it
 
 
 def _for(expression: tree.For, frame: Frame) -> Value:
@@ -172,16 +184,17 @@ def _for(expression: tree.For, frame: Frame) -> Value:
             help="`range(n)` counts from 0 to n - 1" if isinstance(values, int) else None,
         )
         return UNKNOWN
-    it = frame.it
-    for value in values:
+    it, value = frame.it, _nothing(frame)
+    for item in values:
         scope = Scope(frame.scope)
         inner = frame.inside(scope, it)
-        if not _bind_targets(expression, value, inner):
+        if not _bind_targets(expression, item, inner):
             return UNKNOWN
-        it = _turn(expression.body, inner, scope, it)
-        if not isinstance(it, NoIt) and contains_unknown(it):
+        value = run_statements(expression.body, inner, scope)
+        if contains_unknown(value):
             break
-    return None if isinstance(it, NoIt) else it
+        it = _flowing(value, it)
+    return value
 
 
 def _bind_targets(expression: tree.For, value: Value, frame: Frame) -> bool:

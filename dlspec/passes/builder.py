@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlspec.ir.graph import CallNode, LayerNode, ParameterNode, Port
 from dlspec.ir.layer import Layer
 from dlspec.ir.nodes import BaseNode
 from dlspec.ir.reserved import path_for
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
-from dlspec.passes.scope import Scope
 from dlspec.passes.values import Tensor, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
+
+if TYPE_CHECKING:
+    from dlspec.passes.context import Frame
 
 
 class Draft:
@@ -65,7 +68,7 @@ class GraphBuilder:
         self.outputs: list[tuple[str, Tensor]] = []
         self.auxiliaries: list[tuple[str, Tensor]] = []
         self.outputs_unknown = False
-        self.requirements: list[tuple[tree.RequireStatement, Scope]] = []
+        self.requirements: list[tuple[tree.RequireStatement, Frame]] = []
         self.spans: dict[str, Span] = {}
         self.layers = 0
         self._kept: set[Tensor] = set()
@@ -124,7 +127,7 @@ class GraphBuilder:
 
     def input(self, name: str, type: TensorType, span: Span) -> Tensor:
         """A new input."""
-        value = Tensor(self.value_name(name), type, span)
+        value = Tensor(self.value_name(name), type, span, self)
         self.inputs.append((name, value))
         return value
 
@@ -136,12 +139,14 @@ class GraphBuilder:
         span: Span,
         *,
         name: str | None = None,
+        start: Start | None = None,
         shares: str | None = None,
     ) -> tuple[Tensor, ...]:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, LayerNode, shares, layer=layer), span, 1)
+        draft = Draft(path, inputs, outputs, LayerNode, shares, layer=layer, start=start)
+        self._append(draft, span, 1)
         return outputs
 
     def call(
@@ -162,11 +167,11 @@ class GraphBuilder:
         self._append(Draft(path, inputs, outputs, CallNode, shares, graph=key), span, layers)
         return outputs
 
-    def parameter(self, name: str, type: TensorType, initial: str, span: Span) -> Tensor:
+    def parameter(self, name: str, type: TensorType, start: Start, span: Span) -> Tensor:
         """Append a learned tensor."""
         path = self.path("parameter", name)
         outputs = self._outputs(path, (type,), span)
-        self._append(Draft(path, (), outputs, ParameterNode, initial=initial), span, 0)
+        self._append(Draft(path, (), outputs, ParameterNode, start=start), span, 0)
         return outputs[0]
 
     @property
@@ -177,7 +182,7 @@ class GraphBuilder:
     def _outputs(self, path: str, types: tuple[TensorType, ...], span: Span) -> tuple[Tensor, ...]:
         names = [path] if len(types) == 1 else [f"{path}_{i}" for i in range(len(types))]
         return tuple(
-            Tensor(self.value_name(name), type, span)
+            Tensor(self.value_name(name), type, span, self)
             for name, type in zip(names, types, strict=True)
         )
 

@@ -10,6 +10,8 @@ from dlspec.passes.values import UNKNOWN, Unknown, Value, Word, describe
 
 LARGEST = 10**18
 LONGEST_LIST = 100_000
+EQUALITIES = ("==", "!=")
+"""What any two values can be asked; a stage is not fed for it: `if norm != none { norm }`."""
 
 
 class ValueProblem(Exception):
@@ -24,7 +26,7 @@ class ValueProblem(Exception):
 
 def binary(operator: str, left: Value, right: Value) -> Value:
     """The value of `left operator right` for plain values. Raises ValueProblem."""
-    if operator in ("==", "!="):
+    if operator in EQUALITIES:
         return _equal(left, right) == (operator == "==")
     if isinstance(left, tuple) and isinstance(right, tuple) and operator == "+":
         return _bounded_list(left + right)

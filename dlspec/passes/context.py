@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dlspec.diagnostics import Report
 from dlspec.ir.graph import Graph
 from dlspec.ir.limits import MOST_LAYERS
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
 from dlspec.passes.scope import Binding, Scope
@@ -71,6 +72,8 @@ class Context:
     """Where names stand that some use of their block reads."""
     biases_written: set[Span] = field(default_factory=set[Span])
     """Calls of layers that say `bias=`: what is written out is meant."""
+    start: Start | None = None
+    """How weights start in the model that is being elaborated, where its `train` says `init`."""
     kept: set[tuple[Span, str]] = field(default_factory=set[tuple[Span, str]])
     """Stages, by place and kind, whose results some use of their block takes."""
     lost: dict[tuple[Span, str], None] = field(default_factory=dict[tuple[Span, str], None])

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from dlspec.diagnostics import Label, Report
 from dlspec.passes.context import Context, Frame, NoIt
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.uses import OpenFile
 from dlspec.passes.values import UNKNOWN, Network
-from dlspec.source import Source, Span
 from dlspec.syntax import tree
-
-OpenFile: TypeAlias = Callable[[str, Source, Span, Report], tuple[Path, tree.Module] | None]
-"""Opens what `use … from "path"` names, as seen from a source; reports E0207, then None."""
 
 
 @dataclass(eq=False)

@@ -10,15 +10,17 @@ from dlspec.diagnostics import Report
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
 from dlspec.ir.objective import Objective
+from dlspec.ir.starts import Start
 from dlspec.ir.training import TrainPlan
 from dlspec.passes import body, networks
 from dlspec.passes.context import Context, Frame, LimitReached, NoIt
-from dlspec.passes.declarations import Declarations, OpenFile, collect
+from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
-from dlspec.passes.fitting import train_plan
+from dlspec.passes.fitting import train_plan, train_start
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import data_plan
 from dlspec.passes.unused import warn_of_unused
+from dlspec.passes.uses import OpenFile
 from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.source import Span
@@ -44,9 +46,10 @@ def elaborate(
     objectives: dict[str, Objective] = {}
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
-        models = _models(found, context)
+        starts = [train_start(train, _frame(found, context)) for train in found.trains]
+        models = _models(found, starts, context)
         plans = _data(found, context)
-        trains, objectives = _trains(found, plans, models, context)
+        trains, objectives = _trains(found, starts, plans, models, context)
         warn_of_unused(found, module, context)
     except LimitReached:
         pass
@@ -74,8 +77,16 @@ def _frame(found: Declarations, context: Context) -> Frame:
 # --- models ------------------------------------------------------------------------
 
 
-def _models(found: Declarations, context: Context) -> list[str]:
-    """Every model of the file that can stand alone, with its default arguments."""
+def _models(found: Declarations, starts: list[Start | None], context: Context) -> list[str]:
+    """Every model of the file that can stand alone, with its default arguments.
+
+    Its weights start as the first `train` of it says.
+    """
+    told = dict[str, Start | None]()
+    for train, start in zip(found.trains, starts, strict=True):
+        for name in train.models:
+            if isinstance(name, tree.TypeName):
+                told.setdefault(name.id, start)
     given = {
         name.callee.id
         for train in found.trains
@@ -89,7 +100,9 @@ def _models(found: Declarations, context: Context) -> list[str]:
         name = network.declaration.name
         if _lacks_argument(network) and (network.used or name.id in given):
             continue
+        context.start = told.get(name.id)
         key = _standing(NetworkStage(network, (), name.span), context)
+        context.start = None
         if key is not None:
             keys[name.id] = key
     return [keys[network.name] for network in written if network.name in keys]
@@ -120,18 +133,24 @@ def _data(found: Declarations, context: Context) -> dict[str, DataPlan]:
 
 
 def _trains(
-    found: Declarations, plans: Mapping[str, DataPlan], models: list[str], context: Context
+    found: Declarations,
+    starts: list[Start | None],
+    plans: Mapping[str, DataPlan],
+    models: list[str],
+    context: Context,
 ) -> tuple[tuple[TrainPlan, ...], dict[str, Objective]]:
     trains: list[TrainPlan] = []
     objectives: dict[str, Objective] = {}
-    for declaration in found.trains:
+    for declaration, start in zip(found.trains, starts, strict=True):
+        context.start = start
         trained = _trained(declaration, found, models, context)
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
         program = Program.model_construct(graphs=context.graphs, models=tuple(models))
         made = train_plan(declaration, trained, data, program, _frame(found, context))
+        context.start = None
         if made is not None:
-            trains.append(made[0])
+            trains.append(made[0].model_copy(update={"init": start}))
             objectives |= made[1]
     return tuple(trains), objectives
 

@@ -176,13 +176,10 @@ def _list_index(value: Value, position: Value, expression: tree.Index, frame: Fr
 def _list_slice(
     value: Value, start: Value, stop: Value, expression: tree.Index, frame: Frame
 ) -> Value:
-    if (
-        isinstance(value, tuple)
-        and isinstance(start, int)
-        and isinstance(stop, int)
-        and 0 <= start <= stop <= len(value)
-    ):
-        return value[start:stop]
+    if isinstance(value, tuple) and isinstance(start, int) and isinstance(stop, int):
+        first, last = (end + len(value) if end < 0 else end for end in (start, stop))
+        if 0 <= first <= last <= len(value):
+            return value[first:last]
     size = f" of {len(value)} items" if isinstance(value, tuple) else ""
     frame.report.error(
         "E0408", expression.subscript.span, f"this range does not lie in {describe(value)}{size}"
@@ -219,7 +216,7 @@ def _binary(expression: tree.Binary, frame: Frame) -> Value:
         chain.append(left)
         left = left.left
     value = evaluate(left, frame)
-    if isinstance(value, STAGES):
+    if isinstance(value, STAGES) and chain[-1].operator not in constants.EQUALITIES:
         # Fed before the right side is, so that layers are numbered in the order of the page.
         value = feed(value, frame.as_flow(), left.span)
     for node in reversed(chain):

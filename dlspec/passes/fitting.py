@@ -12,6 +12,7 @@ from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.metrics import AnyMetric, Metric
 from dlspec.ir.objective import Objective
 from dlspec.ir.schedules import Plateau
+from dlspec.ir.starts import Start
 from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
@@ -20,15 +21,16 @@ from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import gather, misplaced, plain_settings
+from dlspec.passes.starts import read_start
 from dlspec.passes.trainbuilding import Common, common_settings
 from dlspec.passes.trainsteps import FORMS, Steps, has_optimizer
-from dlspec.passes.values import TrainedNetwork, contains_unknown, describe
+from dlspec.passes.values import TrainedNetwork, Unknown, contains_unknown, describe
 from dlspec.source import Span
 from dlspec.syntax import tree
 
-SETTINGS = ("loss", "optimizer", "schedule", "metrics", *TrainSettings.model_fields)
+SETTINGS = ("loss", "optimizer", "schedule", "metrics", "init", *TrainSettings.model_fields)
 PLANNED = frozenset(
-    {"accumulate", "ema", "early_stopping", "regularization", "freeze", "start_from", "init"}
+    {"accumulate", "ema", "early_stopping", "regularization", "freeze", "start_from"}
 )
 
 
@@ -80,6 +82,15 @@ def train_plan(
         return None
     steps, objectives = built
     return TrainPlan.model_construct(**base, each_batch=steps), objectives
+
+
+def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:
+    """How the `init` of a `train` says that the weights of its models start."""
+    for statement in declaration.body.statements:
+        if isinstance(statement, tree.Bind) and [n.id for n in statement.names] == ["init"]:
+            start = read_start(statement.value, "`init` of `train`", frame, evaluate)
+            return None if isinstance(start, Unknown) else start
+    return None
 
 
 def _parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlspec.passes.calls import Evaluate
 from dlspec.passes.context import Frame
+from dlspec.passes.spellings import foreign_help
 from dlspec.passes.stages import apply, bind, feed
 from dlspec.passes.values import (
     STAGES,
@@ -14,6 +15,7 @@ from dlspec.passes.values import (
     Network,
     Stage,
     Value,
+    Word,
     contains_unknown,
     describe,
     is_flow,
@@ -93,6 +95,8 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
         help = "an arrow leads into a layer, a block or a model"
         if isinstance(value, Network):
             help = None
+        if isinstance(value, Word):
+            help = foreign_help(value.id) or help
         frame.report.error(
             "E0411", expression.span, f"data cannot flow into {describe(value)}", help=help
         )

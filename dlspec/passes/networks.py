@@ -13,6 +13,7 @@ from dlspec.passes.evaluate import evaluate
 from dlspec.passes.promises import check_promises
 from dlspec.passes.scope import Scope
 from dlspec.passes.search import check_search
+from dlspec.passes.stages import at_home
 from dlspec.passes.tensortypes import tensor_type
 from dlspec.passes.values import (
     Network,
@@ -41,7 +42,7 @@ def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Co
             "itself: " + " uses ".join(f"`{n}`" for n in names),
         )
         return Instance(None)
-    key = (network, stage.arguments, inputs)
+    key = (network, stage.arguments, inputs, context.start)
     if key not in context.instances:
         context.active.append(network)
         context.check_nesting(stage.span)
@@ -271,8 +272,11 @@ def _outputs(
             help="end it with a line that makes a tensor, or declare an `output`",
         )
         return False
-    for number, value in enumerate(values):
-        assert isinstance(value, Tensor)
-        name = "output" if len(values) == 1 else f"output{number + 1}"
+    found = tuple(value for value in values if isinstance(value, Tensor))
+    frame = Frame(context, scope, builder, NoIt(""))
+    if not at_home(found, network.declaration.name.span, frame):
+        return False
+    for number, value in enumerate(found):
+        name = "output" if len(found) == 1 else f"output{number + 1}"
         builder.outputs.append((name, value))
     return True

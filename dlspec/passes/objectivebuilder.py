@@ -125,7 +125,8 @@ class ObjectiveBuilder(GraphBuilder):
             if layer is None:
                 raw.append(output)
                 continue
-            raw.append(Tensor(self.value_name(f"{output.name}_logits"), output.type, output.span))
+            name = self.value_name(f"{output.name}_logits")
+            raw.append(Tensor(name, output.type, output.span, self))
             behind.append(self._activation(layer, raw[-1], output))
         found = raw[draft.outputs.index(value)]
         draft.outputs = tuple(raw)

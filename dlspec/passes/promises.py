@@ -6,7 +6,7 @@ from dlspec.diagnostics import Label
 from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.graph import Graph, Program
 from dlspec.passes.builder import GraphBuilder
-from dlspec.passes.context import Context, Frame, NoIt
+from dlspec.passes.context import Context, Frame
 from dlspec.passes.evaluate import condition, evaluate
 from dlspec.passes.measure import totals
 from dlspec.passes.scope import Scope
@@ -31,12 +31,12 @@ def check_promises(graph: Graph, builder: GraphBuilder, network: Network, contex
             f"`{network.name}` has {parameters:,} parameters, more than 10^12",
         )
     figures: dict[str, Value] = {"parameters": parameters, "macs": total.macs, "depth": total.depth}
-    for statement, outer in builder.requirements:
-        scope = Scope(outer)
+    for statement, line in builder.requirements:
+        scope = Scope(line.scope)
         for name in MEASURES:
-            if outer.find(name) is None:
+            if line.scope.find(name) is None:
                 scope.bind(name, figures[name], None)
-        frame = Frame(context, scope, None, NoIt("a promise cannot use `it`"), arguments=True)
+        frame = Frame(context, scope, None, line.it, arguments=True)
         value = evaluate(statement.condition, frame)
         if (
             not contains_unknown(value)

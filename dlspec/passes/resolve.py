@@ -14,6 +14,7 @@ from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
+from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
 from dlspec.syntax import tree
 
@@ -39,16 +40,18 @@ def resolved(
         elif isinstance(before, tree.TrainDeclaration) and isinstance(after, tree.TrainDeclaration):
             for old, new in zip(before.models, after.models, strict=True):
                 edits += _model(old, new)
+                edits += _added(old, new)
             edits.append(
                 Edit(before.body.span.start, before.body.span.end, _train(next(trains), after))
             )
         elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
-            edits += _value(before.value, after.value)
+            edits += _let(before.value, after.value)
         elif isinstance(before, tree.NetworkDeclaration) and isinstance(
             after, tree.NetworkDeclaration
         ):
             for old, new in zip(before.parameters, after.parameters, strict=True):
                 edits += _parameter(old, new)
+            edits += _added(before.body, after.body)
     return _applied(source.text, edits)
 
 
@@ -58,14 +61,22 @@ def _applied(text: str, edits: list[Edit]) -> str:
     return text
 
 
-def _value(old: tree.Expr, new: tree.Expr) -> Iterator[Edit]:
-    if new is not old:
+def _let(old: tree.Expr, new: tree.Expr) -> Iterator[Edit]:
+    if new.span.source is not old.span.source:
         yield Edit(old.span.start, old.span.end, new.span.text)
+    else:
+        yield from _added(old, new)
+
+
+def _added(old: object, new: object) -> Iterator[Edit]:
+    """The arguments that uses of blocks and models got from overrides."""
+    for place, text in added_arguments(old, new):
+        yield Edit(place, place, text)
 
 
 def _model(old: tree.TypeName | tree.Call, new: tree.TypeName | tree.Call) -> Iterator[Edit]:
     if isinstance(old, tree.Call) and isinstance(new, tree.Call):
-        for before, after in zip(old.arguments, new.arguments, strict=True):
+        for before, after in zip(old.arguments, new.arguments, strict=False):
             # A search range goes with the value it was for.
             if after.value is not before.value:
                 end = before.search.span.end if before.search else before.value.span.end
@@ -74,6 +85,9 @@ def _model(old: tree.TypeName | tree.Call, new: tree.TypeName | tree.Call) -> It
 
 def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
     if new.default is None or new.default is old.default:
+        return
+    if old.default is not None and new.default.span.source is old.default.span.source:
+        yield from _added(old.default, new.default)
         return
     if old.default is None:
         yield Edit(old.name.span.end, old.name.span.end, f"={new.default.span.text}")
@@ -108,6 +122,8 @@ def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
         value = getattr(plan, name)
         if value is not None:
             settings[name] = value if name == "precision" else _literal(value)
+    if plan.init is not None:
+        settings["init"] = _option(plan.init)
     if plan.metrics:
         settings["metrics"] = "[" + ", ".join(_option(metric) for metric in plan.metrics) + "]"
     further = [

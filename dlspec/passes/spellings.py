@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlspec.layers import all_layers
+from dlspec.layers import activation_options, all_layers, find
 
 ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
     "out_channels": ("filters",),
@@ -54,6 +54,15 @@ ARGUMENT_SPELLINGS: dict[str, tuple[str, ...]] = {
     "path": ("root",),
 }
 """Foreign argument name to the dlspec names it may stand for, the likeliest first."""
+
+
+def foreign_activation(word: str) -> str | None:
+    """The help line where an option word is another framework's: `swish` is `silu`."""
+    for option, kind in activation_options().items():
+        cls = find(kind)
+        if cls is not None and word.lower() in (alias.lower() for alias in cls.aliases):
+            return f"dlspec calls it `{option}`"
+    return None
 
 
 def foreign_help(name: str) -> str | None:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.layers import inferred
 from dlspec.passes.context import Frame, unknown
+from dlspec.passes.sharing import layer_fits, network_fits, owned, weights_at_hand
+from dlspec.passes.starts import start_of
 from dlspec.passes.values import (
     STAGES,
     UNKNOWN,
@@ -22,6 +25,7 @@ from dlspec.passes.values import (
     Stage,
     Tensor,
     TrainedNetwork,
+    Unknown,
     Value,
     contains_unknown,
     describe,
@@ -89,6 +93,8 @@ def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> No
             labels=labels,
             help="choose another name",
         )
+        if taken.kind == "value":
+            taken.value = UNKNOWN  # which of the two is meant below cannot be told
         return
     if isinstance(value, Tensor) and frame.builder is not None:
         builder = frame.builder
@@ -114,12 +120,31 @@ def tensors(value: Value, frame: Frame, span: Span, what: str) -> tuple[Tensor, 
     return None
 
 
+def at_home(values: Sequence[Tensor], span: Span, frame: Frame) -> bool:
+    """Whether tensors belong to the graph that is being built. Reports E0411 where one doesn't."""
+    if frame.builder is None:
+        frame.report.error(
+            "E0411", span, "nothing flows here: a promise is about tensors that the model has"
+        )
+        return False
+    foreign = next((value for value in values if value.owner is not frame.builder), None)
+    if foreign is not None:
+        frame.report.error(
+            "E0411",
+            span,
+            f"a tensor {foreign.type.shape_text()} of another block cannot be used in here",
+            labels=_origin(foreign),
+            help="tensors flow through arrows: `(a, b) -> Block`",
+        )
+    return foreign is None
+
+
 # --- layers ------------------------------------------------------------------
 
 
 def _apply_layer(stage: LayerStage, value: Value, frame: Frame, name: str | None) -> Value:
     inputs = tensors(value, frame, stage.span, f"`{stage.name}`")
-    if inputs is None or not _count_fits(stage, len(inputs), frame):
+    if inputs is None or not _count_fits(stage, value, len(inputs), frame):
         return UNKNOWN
     if stage.rank is not None and inputs[0].type.rank != stage.rank + 1:
         actual = inputs[0].type.rank - 1
@@ -133,9 +158,12 @@ def _apply_layer(stage: LayerStage, value: Value, frame: Frame, name: str | None
             help=f"`{stage.layer.kind}` without a suffix takes any number it can",
         )
         return UNKNOWN
+    if not weights_at_hand(stage, frame):
+        return UNKNOWN
     if stage.shared is not None:
         name = stage.shared.name
-    result = place(stage.layer, inputs, stage.span, frame, name, stage.shared)
+    use = stage.tie or stage.shared
+    result = place(stage.layer, inputs, stage.span, frame, name, use, stage.start)
     if result is not None and stage.activation is not None:
         result = place(stage.activation, result, stage.span, frame)
     if result is None:
@@ -143,8 +171,10 @@ def _apply_layer(stage: LayerStage, value: Value, frame: Frame, name: str | None
     return result[0] if len(result) == 1 else result
 
 
-def _count_fits(stage: LayerStage, count: int, frame: Frame) -> bool:
+def _count_fits(stage: LayerStage, value: Value, count: int, frame: Frame) -> bool:
     least, most = stage.layer.inputs
+    if most is None and isinstance(value, Tensor):
+        least = 2  # a list may come to have one item; a bare tensor is hardly meant
     if least <= count and (most is None or count <= most):
         return True
     wanted = (
@@ -176,14 +206,45 @@ def place(
     frame: Frame,
     name: str | None = None,
     shared: SharedUse | None = None,
+    start: Start | None = None,
 ) -> tuple[Tensor, ...] | None:
     """Append a layer to the graph; its results, or None after a reported mistake."""
+    if not at_home(inputs, span, frame):
+        return None
     assert frame.builder is not None
     input_types = tuple(value.type for value in inputs)
+    types = _inferred(layer, inputs, input_types, span, frame)
+    if types is None:
+        return None
+    if not _sizes_fit(layer.kind, types, span, frame):
+        return None
+    if shared is not None and not layer_fits(layer, shared, input_types, span, frame):
+        return None
+    shares = shared.path if shared is not None else None
+    started = start_of(layer, input_types, start, span, frame)
+    if isinstance(started, Unknown):
+        return None
+    start = started if shares is None else None
+    outputs = frame.builder.layer(layer, inputs, types, span, name=name, start=start, shares=shares)
+    frame.context.check_layers(frame.builder.layers, span)
+    if shared is not None and shared.path is None:
+        shared.path, shared.input_types = frame.builder.last_path, input_types
+    return outputs
+
+
+def _inferred(
+    layer: Layer,
+    inputs: tuple[Tensor, ...],
+    input_types: tuple[TensorType, ...],
+    span: Span,
+    frame: Frame,
+) -> tuple[TensorType, ...] | None:
+    """The types of a layer's results. Reports what it refuses."""
     key = (layer.kind, layer, input_types)
     try:
         types = frame.context.inferred.get(key) or inferred(layer, input_types)
         frame.context.inferred[key] = types
+        return types
     except ShapeProblem as problem:
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
         if problem.culprit is None and len(inputs) > 1:
@@ -197,18 +258,6 @@ def place(
             help=problem.help,
         )
         return None
-    if not _sizes_fit(layer.kind, types, span, frame):
-        return None
-    shares = None
-    if shared is not None:
-        if not _shared_fits(layer, shared, input_types, span, frame):
-            return None
-        shares = shared.path
-    outputs = frame.builder.layer(layer, inputs, types, span, name=name, shares=shares)
-    frame.context.check_layers(frame.builder.layers, span)
-    if shared is not None and shared.path is None:
-        shared.path, shared.input_types = frame.builder.last_path, input_types
-    return outputs
 
 
 def _origin(value: Tensor) -> tuple[Label, ...]:
@@ -225,36 +274,24 @@ def _sizes_fit(kind: str, types: Sequence[TensorType], span: Span, frame: Frame)
     return True
 
 
-def _shared_fits(
-    layer: Layer, shared: SharedUse, types: tuple[TensorType, ...], span: Span, frame: Frame
-) -> bool:
-    if shared.input_types is None or layer.weights(types) == layer.weights(shared.input_types):
-        return True
-    frame.report.error(
-        "E0402",
-        span,
-        f"the layer `{shared.name}` has its weights for "
-        f"{shared.input_types[0].shape_text()}; they do not fit {types[0].shape_text()}",
-    )
-    return False
-
-
 # --- blocks and models -------------------------------------------------------
 
 
 def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | None) -> Value:
-    assert frame.builder is not None
     network = stage.network
     if isinstance(network, TrainedNetwork):
         from dlspec.passes.trained import apply_trained  # which builds on this module
 
         return apply_trained(network, value, stage.span, frame, name)
     inputs = tensors(value, frame, stage.span, f"`{network.name}`")
-    if inputs is None:
+    if inputs is None or not owned(stage, frame) or not at_home(inputs, stage.span, frame):
         return UNKNOWN
+    assert frame.builder is not None
     types = tuple(value.type for value in inputs)
     instance = frame.context.instantiate(stage, types, frame.context)
     if instance.key is None:
+        return UNKNOWN
+    if stage.shared is not None and not network_fits(stage, types, instance.key, frame):
         return UNKNOWN
     shares = stage.shared.path if stage.shared is not None else None
     outputs = frame.builder.call(
@@ -269,5 +306,6 @@ def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | 
     )
     frame.context.check_layers(frame.builder.layers, stage.span)
     if stage.shared is not None and stage.shared.path is None:
-        stage.shared.path = frame.builder.last_path
+        stage.shared.path, stage.shared.input_types = frame.builder.last_path, types
+        stage.shared.graph = instance.key
     return outputs[0] if len(outputs) == 1 else outputs

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from dlspec.diagnostics import Label
+from dlspec.ir.starts import Start, Zeros, start_problem
+from dlspec.ir.types import TensorType
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate, evaluate_flow
-from dlspec.passes.stages import bind
-from dlspec.passes.tensortypes import initial_text, tensor_type
+from dlspec.passes.stages import at_home, bind
+from dlspec.passes.starts import read_start
+from dlspec.passes.tensortypes import tensor_type
 from dlspec.passes.values import (
     UNKNOWN,
     Composition,
@@ -16,6 +19,7 @@ from dlspec.passes.values import (
     NetworkStage,
     SharedUse,
     Tensor,
+    Unknown,
     Value,
     contains_unknown,
     describe,
@@ -52,18 +56,10 @@ def bind_names(statement: tree.Bind, line: Frame) -> None:
 def layer(statement: tree.LayerStatement, line: Frame) -> None:
     value = evaluate(statement.value, line.as_argument())
     if isinstance(value, LayerStage):
-        value = LayerStage(
-            value.layer,
-            value.name,
-            value.span,
-            value.rank,
-            value.activation,
-            SharedUse(statement.name.id),
-        )
+        value = value.sharing(SharedUse(statement.name.id, line.builder))
     elif isinstance(value, NetworkStage):
-        value = NetworkStage(
-            value.network, value.arguments, value.span, SharedUse(statement.name.id)
-        )
+        use = SharedUse(statement.name.id, line.builder)
+        value = NetworkStage(value.network, value.arguments, value.span, use)
     elif not contains_unknown(value):
         what = "a pipeline" if isinstance(value, Composition) else describe(value)
         line.report.error(
@@ -78,20 +74,45 @@ def layer(statement: tree.LayerStatement, line: Frame) -> None:
 
 def parameter(statement: tree.ParameterStatement, line: Frame) -> None:
     type = tensor_type(statement.type, line)
-    initial = initial_text(statement.initial, line)
-    if type is None or initial is None or line.builder is None:
+    start = _start(statement, type, line)
+    if type is None or isinstance(start, Unknown) or line.builder is None:
         bind(statement.name, UNKNOWN, line)
         return
-    if any(not isinstance(size, int) for size in type.shape):
+    value = line.builder.parameter(statement.name.id, type, start, statement.span)
+    bind(statement.name, value, line)
+
+
+def _start(
+    statement: tree.ParameterStatement, type: TensorType | None, line: Frame
+) -> Start | Unknown:
+    """How a learned tensor starts, unless it can be none. Reports E0303, E0406, E0410."""
+    name = statement.name.id
+    start = Zeros.model_construct()
+    if statement.initial is not None:
+        given = read_start(statement.initial, f"`{name}`", line, evaluate)
+        if isinstance(given, Unknown):
+            return UNKNOWN
+        start = given or start
+    if type is None:
+        return UNKNOWN
+    sizes = tuple(size for size in type.shape if isinstance(size, int))
+    problem = start_problem(start, name, (sizes,))
+    if type.dtype != "float":
+        line.report.error(
+            "E0406", statement.type.span, f"a learned tensor holds floats; `{name}` is {type}"
+        )
+    elif len(sizes) != type.rank:
         line.report.error(
             "E0410",
             statement.type.span,
             f"a learned tensor has a fixed shape; {type.shape_text()} is known only at run time",
         )
-        bind(statement.name, UNKNOWN, line)
-        return
-    value = line.builder.parameter(statement.name.id, type, initial, statement.span)
-    bind(statement.name, value, line)
+    elif problem is not None:
+        span = statement.span if statement.initial is None else statement.initial.span
+        line.report.error("E0303", span, problem)
+    else:
+        return start
+    return UNKNOWN
 
 
 def output(statement: tree.OutputStatement, line: Frame) -> Value | None:
@@ -111,6 +132,9 @@ def output(statement: tree.OutputStatement, line: Frame) -> Value | None:
         line.report.error(
             "E0411", statement.span, f"an output is one tensor, not {describe(value)}"
         )
+        line.builder.outputs_unknown = True
+        return None
+    if not at_home((value,), statement.span, line):
         line.builder.outputs_unknown = True
         return None
     _add_output(statement, value, line)
@@ -133,7 +157,7 @@ def _add_output(statement: tree.OutputStatement, value: Tensor, line: Frame) -> 
 
 def require(statement: tree.RequireStatement, line: Frame) -> None:
     if line.builder is not None:
-        line.builder.requirements.append((statement, line.scope))
+        line.builder.requirements.append((statement, line))
 
 
 def nested_input(statement: tree.InputStatement, line: Frame) -> None:

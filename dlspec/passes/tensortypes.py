@@ -1,4 +1,4 @@
-"""Types as a spec writes them, and how a learned tensor starts."""
+"""Types as a spec writes them."""
 
 from __future__ import annotations
 
@@ -56,28 +56,3 @@ def _size(dimension: tree.Expr, frame: Frame) -> Dim | None:
         frame.report.error("E0706", dimension.span, f"the size {size} is over 2^31")
         return None
     return size
-
-
-def initial_text(written: tree.Expr | None, frame: Frame) -> str | None:
-    """How a learned tensor starts: `zeros`, `ones` or `normal(0.02)`. None after a mistake."""
-    if written is None:
-        return "zeros"
-    if isinstance(written, tree.Name) and written.id in ("zeros", "ones"):
-        return written.id
-    if (
-        isinstance(written, tree.Call)
-        and isinstance(written.callee, tree.Name)
-        and written.callee.id in ("normal", "uniform")
-        and len(written.arguments) == 1
-    ):
-        size = evaluate(written.arguments[0].value, frame.as_argument())
-        if isinstance(size, int | float) and not isinstance(size, bool) and size > 0:
-            return f"{written.callee.id}({float(size)!r})"
-        if contains_unknown(size):
-            return None
-    frame.report.error(
-        "E0303",
-        written.span,
-        "a learned tensor starts as `zeros`, `ones`, `normal(std)` or `uniform(bound)`",
-    )
-    return None

@@ -57,6 +57,11 @@ def apply_trained(
     return outputs[0] if len(outputs) == 1 else outputs
 
 
+def in_objective(frame: Frame) -> bool:
+    """Whether this is said of what a `train` minimises, not in a model."""
+    return isinstance(frame.builder, ObjectiveBuilder)
+
+
 def of_objectives(callee: tree.Name, given: list[Given], span: Span, frame: Frame) -> Value | None:
     """The value of a loss or another function of objectives; None for other functions.
 

@@ -8,18 +8,8 @@ from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.spellings import foreign_help
 from dlspec.syntax import tree
 
-PLANNED_LAYERS = frozenset({"Unembed"})
-"""Layers of the language whose meaning this version does not have yet."""
-
 
 def unknown_type(callee: tree.TypeName, frame: Frame) -> None:
-    if callee.id in PLANNED_LAYERS:
-        frame.report.error(
-            "E0210",
-            callee.span,
-            f"this version of dlspec does not know the layer `{callee.id}` yet",
-        )
-        return
     problem = broken(callee.id)
     if problem is not None:
         frame.report.error("E0212", callee.span, str(problem), help="tell its authors")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.layer import Layer
+from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.source import Span
 from dlspec.syntax import tree
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
 
 class Tensor:
-    """A value of the graph that is being built; `span` is the place that made it."""
+    """A value of the graph that is being built; `span` is the place that made it.
 
-    __slots__ = ("name", "span", "type")
+    `owner` is the builder of its graph: no other graph can use it.
+    """
 
-    def __init__(self, name: str, type: TensorType, span: Span) -> None:
+    __slots__ = ("name", "owner", "span", "type")
+
+    def __init__(self, name: str, type: TensorType, span: Span, owner: object) -> None:
         self.name = name
         self.type = type
         self.span = span
+        self.owner = owner
 
 
 class Unknown:
@@ -58,11 +63,12 @@ class Word:
 class LayerStage:
     """A layer with its arguments, and the activation that `activation=` puts behind it.
 
-    `rank` is what a suffix asserts (`Conv2D`); `shared` is the identity of a `layer`
-    statement, whose uses have one set of weights.
+    `rank` is what a suffix asserts (`Conv2D`); `start` is its `init=`; `shared` is the identity
+    of a `layer` statement, whose uses have one set of weights; `tie` that of the layer whose
+    weights it takes (`Unembed(embed)`).
     """
 
-    __slots__ = ("activation", "layer", "name", "rank", "shared", "span")
+    __slots__ = ("activation", "layer", "name", "rank", "shared", "span", "start", "tie")
 
     def __init__(
         self,
@@ -71,14 +77,24 @@ class LayerStage:
         span: Span,
         rank: int | None = None,
         activation: Layer | None = None,
+        start: Start | None = None,
         shared: SharedUse | None = None,
+        tie: SharedUse | None = None,
     ) -> None:
         self.layer = layer
         self.name = name
         self.span = span
         self.rank = rank
         self.activation = activation
+        self.start = start
         self.shared = shared
+        self.tie = tie
+
+    def sharing(self, use: SharedUse) -> LayerStage:
+        """The same layer with one set of weights for all uses."""
+        return LayerStage(
+            self.layer, self.name, self.span, self.rank, self.activation, self.start, use, self.tie
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LayerStage) and self._key() == other._key()
@@ -87,16 +103,22 @@ class LayerStage:
         return hash(self._key())
 
     def _key(self) -> tuple[object, ...]:
-        return self.layer.kind, self.layer, self.rank, self.activation, self.shared
+        shared = self.shared, self.tie
+        return self.layer.kind, self.layer, self.rank, self.activation, self.start, *shared
 
 
 class SharedUse:
-    """What `layer name = …` makes: the first use places the weights, later ones share them."""
+    """What `layer name = …` makes: the first use places the weights, later ones share them.
 
-    __slots__ = ("input_types", "name", "path")
+    `owner` is the builder of the graph that it stands in: no other graph can use it.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("graph", "input_types", "name", "owner", "path")
+
+    def __init__(self, name: str, owner: object) -> None:
         self.name = name
+        self.owner = owner
+        self.graph: str | None = None
         self.path: str | None = None
         self.input_types: tuple[TensorType, ...] | None = None
 
@@ -240,7 +262,7 @@ class Function:
 Stage: TypeAlias = LayerStage | NetworkStage | BodyStage | Composition | Fork
 Plain: TypeAlias = "int | float | bool | str | SymbolicDim | tuple[Value, ...] | None"
 Value: TypeAlias = (
-    "Plain | Tensor | Word | Stage | Network | Function | UntypedField | Absent | Unknown"
+    "Plain | Tensor | Word | Stage | Network | Function | Start | UntypedField | Absent | Unknown"
 )
 
 STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
@@ -249,6 +271,21 @@ STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
 def stage_size(value: Value) -> int:
     """How many stages stand in a value, those of its parts counted."""
     return value.size if isinstance(value, Composition | Fork) else 1
+
+
+def shared_stage(value: Value) -> LayerStage | NetworkStage | None:
+    """A stage in a value whose weights are shared with others, or None."""
+    if isinstance(value, LayerStage | NetworkStage):
+        tied = isinstance(value, LayerStage) and value.tie is not None
+        return value if value.shared is not None or tied else None
+    parts: tuple[Value, ...] = ()
+    if isinstance(value, tuple):
+        parts = value
+    elif isinstance(value, Composition):
+        parts = tuple(stage for stage, _ in value.stages)
+    elif isinstance(value, Fork):
+        parts = value.items
+    return next((found for part in parts if (found := shared_stage(part)) is not None), None)
 
 
 def is_flow(value: Value) -> bool:
@@ -283,6 +320,7 @@ _DESCRIBED: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (Tensor, lambda value: f"a tensor {value.type.shape_text()}"),
     (Word, lambda value: f"`{value.id}`"),
     (Function, lambda value: f"`{value.name}`"),
+    (Start, lambda value: f"`{value.kind_name()}`"),
     (LayerStage, lambda value: f"the layer `{value.name}`"),
     (NetworkStage, lambda value: f"the {value.network.noun} `{value.network.name}`"),
     (Network, lambda value: f"the {value.noun} `{value.name}`"),

@@ -7,6 +7,7 @@ from functools import cache
 from dlspec.ir.layer import Layer
 from dlspec.layers import activation_options, all_layers, built_in_layers
 from dlspec.passes.arguments import option_words
+from dlspec.passes.starts import start_classes
 
 
 def is_option(word: str) -> bool:
@@ -16,7 +17,7 @@ def is_option(word: str) -> bool:
 
 @cache
 def _words(layers: tuple[type[Layer], ...]) -> frozenset[str]:
-    words = set(activation_options())
+    words = {*activation_options(), *start_classes()}
     for cls in layers:
         for field in cls.model_fields.values():
             words.update(option_words(field.annotation))

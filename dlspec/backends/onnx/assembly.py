@@ -6,7 +6,6 @@ names become names of the graph and their weights its tensors.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import prod
@@ -25,6 +24,7 @@ from dlspec.backends.problem import BackendProblem
 from dlspec.ir.forms import OnnxDerived, OnnxForm, Unsupported
 from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
 from dlspec.ir.layer import Initial
+from dlspec.ir.starts import started
 from dlspec.ir.types import TensorType
 from dlspec.ir.walk import buffer_shapes, weight_shapes
 
@@ -149,7 +149,11 @@ class Assembly:
         for outer, value in results.items():
             if outer in wanted and value not in given:
                 passed.setdefault(value, wanted[outer])
+        before = len(self._nodes)
         made = self._unfold(inner, given, f"{prefix}{node.path}.", owner + ".", passed)
+        if inner.documentation and len(self._nodes) > before:
+            first = self._nodes[before]
+            first.doc_string = "\n\n".join(filter(None, (inner.documentation, first.doc_string)))
         env |= {outer: made[value] for outer, value in results.items()}
 
     def _layer(
@@ -231,7 +235,7 @@ class Assembly:
         shape = self._shapes[full]
         if self._weights is not None:
             return given_array(full, shape, self._weights)
-        initial = node.layer.initial(graph.input_types(node))[name]
+        initial = started(node.layer, graph.input_types(node), node.start)[name]
         return initial_array(full, shape, initial, self._seed)
 
     def _derived(self, graph: Graph, node: LayerNode, owner: str, derived: OnnxDerived) -> Array:
@@ -244,7 +248,8 @@ class Assembly:
     def _parameter(self, graph: Graph, node: ParameterNode, output: str, full: str) -> None:
         """A learned tensor, repeated for every example of the batch."""
         shape = self._shapes[full]
-        self._tensors[full] = partial(self._parameter_array, full, shape, node.initial)
+        initial = node.start.initial(shape)
+        self._tensors[full] = partial(self._parameter_array, full, shape, initial)
         batch, size, whole = (
             self._values.claim(f"{output}.{part}") for part in ("batch", "size", "shape")
         )
@@ -253,10 +258,10 @@ class Assembly:
         self._add("Concat", [batch, size], [whole], whole, {"axis": 0})
         self._add("Expand", [full, whole], [output], output)
 
-    def _parameter_array(self, name: str, shape: tuple[int, ...], initial: str) -> Array:
+    def _parameter_array(self, name: str, shape: tuple[int, ...], initial: Initial) -> Array:
         if self._weights is not None:
             return given_array(name, shape, self._weights)
-        return initial_array(name, shape, _initial(initial), self._seed)
+        return initial_array(name, shape, initial, self._seed)
 
     def _add(
         self,
@@ -285,11 +290,3 @@ def _needed(nodes: list[NodeProto], outputs: list[str]) -> tuple[list[NodeProto]
             used.update(node.output)
             kept.append(node)
     return kept[::-1], used
-
-
-def _initial(text: str) -> Initial:
-    """`normal(0.02)` as layers say it."""
-    match = re.fullmatch(r"(normal|uniform)\(([-+.0-9e]+)\)", text)
-    if match:
-        return ("normal" if match[1] == "normal" else "uniform"), float(match[2])
-    return "constant", {"zeros": 0.0, "ones": 1.0}[text]

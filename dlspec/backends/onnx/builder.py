@@ -87,7 +87,7 @@ def _parts(
         ir_version=ir_version(opset),
         producer_name="dlspec",
         producer_version=__version__,
-        doc_string=program.documentation,
+        doc_string="\n\n".join(filter(None, (program.documentation, graph.documentation))),
     )
     model.opset_import.add(domain="", version=opset)
     for key, value in card.items():

@@ -59,14 +59,32 @@ def initial_array(name: str, shape: tuple[int, ...], initial: Initial, seed: int
     if kind == "constant":
         return np.full(shape, amount, np.float32)
     generator = np.random.default_rng([seed, crc32(name.encode())])
-    if kind == "normal":
+    if kind == "orthogonal":
+        return _orthogonal(shape, amount, generator)
+    if kind in ("normal", "truncated_normal"):
         values = generator.standard_normal(shape, np.float32)
+        if kind == "truncated_normal":
+            _redraw_beyond_two(values, generator)
         values *= np.float32(amount)
         return values
     values = generator.random(shape, np.float32)
     values *= np.float32(2 * amount)
     values -= np.float32(amount)
     return values
+
+
+def _redraw_beyond_two(values: Array, generator: np.random.Generator) -> None:
+    while (beyond := np.abs(values) > 2).any():
+        values[beyond] = generator.standard_normal(int(beyond.sum()), np.float32)
+
+
+def _orthogonal(shape: tuple[int, ...], gain: float, generator: np.random.Generator) -> Array:
+    """As `torch.nn.init.orthogonal_`: a matrix of the first axis by all others."""
+    rows, columns = shape[0], prod(shape[1:])
+    flat = generator.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(flat)
+    q *= np.sign(np.diag(r))
+    return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(np.float32)
 
 
 def given_array(name: str, shape: tuple[int, ...], weights: Mapping[str, Array]) -> Array:

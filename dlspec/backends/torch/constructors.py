@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.names import checked_path
-from dlspec.backends.torch.printer import literal
 from dlspec.backends.torch.solver import MISSING, Solver
+from dlspec.backends.torch.starting import drawn
 from dlspec.backends.torch.steps import layer_form
 from dlspec.ir.forms import Argument
 from dlspec.ir.graph import Graph, LayerNode, ParameterNode
-
-_INITIAL = re.compile(r"(zeros|ones)|(normal|uniform)\((.+)\)")
+from dlspec.ir.starts import Start
 
 
 class Constructor(NamedTuple):
     """A submodule: `wrap` around `function(values)`. Positional values have names "0", "1" …
 
     defaults: what a keyword that PyTorch's call leaves out stands for; fields: the layer's
-    own arguments, in order.
+    own arguments, in order; start: how the spec says that its weights start.
     """
 
     path: str
@@ -30,6 +28,7 @@ class Constructor(NamedTuple):
     defaults: Mapping[str, Argument]
     fields: Mapping[str, Any]
     wrap: str = "{}"
+    start: Start | None = None
 
     @property
     def form(self) -> object:
@@ -39,7 +38,7 @@ class Constructor(NamedTuple):
             for name, value in self.values.items()
             if name not in self.defaults
         }
-        return self.function, self.wrap, tuple(sorted(kept.items()))
+        return self.function, self.wrap, self.start, tuple(sorted(kept.items()))
 
 
 def is_plain(value: object) -> bool:
@@ -70,7 +69,7 @@ def constructor(
     # A keyword that PyTorch's call leaves out has the value of the layer's field of that name.
     left_out = {**fields, **form.left_out}
     defaults = {name: value for name, value in left_out.items() if is_plain(value)}
-    return Constructor(path, call.function, values, defaults, fields)
+    return Constructor(path, call.function, values, defaults, fields, start=node.start)
 
 
 def _parameter(graph: Graph, node: ParameterNode) -> Constructor:
@@ -78,25 +77,16 @@ def _parameter(graph: Graph, node: ParameterNode) -> Constructor:
     sizes: dict[str, Argument] = {
         str(number): size for number, size in enumerate(shape) if isinstance(size, int)
     }
-    found = _INITIAL.fullmatch(node.initial)
-    if found is None or len(sizes) != len(shape):
+    if len(sizes) != len(shape):
         raise BackendProblem(
             "E0415",
-            f"the learned tensor `{node.path}` cannot be made in PyTorch",
+            f"the learned tensor `{node.path}` has no fixed shape",
             graph=graph.key,
             node=node.path,
         )
-    filled, drawn, size = found.groups()
+    function, wrap = drawn(node.start) or ("torch.empty", "{}")
     sizes = sizes or {"0": ()}
-    if filled:
-        return Constructor(node.path, f"torch.{filled}", sizes, {}, {}, "nn.Parameter({})")
-    number = literal(float(size))
-    wrap, function = (
-        (f"nn.Parameter({number} * {{}})", "torch.randn")
-        if drawn == "normal"
-        else (f"nn.Parameter({number} * (2 * {{}} - 1))", "torch.rand")
-    )
-    return Constructor(node.path, function, sizes, {}, {}, wrap)
+    return Constructor(node.path, function, sizes, {}, {}, f"nn.Parameter({wrap})", node.start)
 
 
 def written(made: tuple[Constructor | None, ...], solver: Solver) -> str:

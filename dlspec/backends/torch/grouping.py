@@ -113,6 +113,8 @@ def _joined(group: Group, other: Group, signatures: Mapping[str, str]) -> Group 
         if found is None:
             return None
         whole, gaps = found
+        if any(isinstance(n, LayerNode) and n.start and n.path in gaps for n in whole.nodes):
+            return None  # its class starts a layer that the use lacks
         if _signature(whole, signatures, gaps) != _signature(group.whole, signatures, gaps):
             return None
         joined.take(whole, gaps)

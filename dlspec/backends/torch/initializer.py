@@ -8,6 +8,7 @@ from dlspec.backends.torch.families import Family
 from dlspec.backends.torch.loops import LEAST, Entry, Loop, loop_at, repeated, template
 from dlspec.backends.torch.printer import WIDTH, literal, statement
 from dlspec.backends.torch.solver import MISSING, Parameter
+from dlspec.backends.torch.starting import start_lines
 
 
 def initializer(
@@ -33,7 +34,7 @@ def initializer(
         when = one.when
         lines += statement(f"self.{one.path} = ", one.text, 12 if when else 8, one.comment)
         place += 1
-    return lines
+    return [*lines, *start_lines(family.graphs[0], 8)]
 
 
 def _loop(loop: Loop, entries: Sequence[Entry], number: str) -> list[str]:

@@ -89,7 +89,7 @@ class Variables:
         return f"tap{number}"
 
     def _is_tap(self, place: int, value: str) -> bool:
-        later = self.last_use.get(value, 0) >= self._main
+        later = any(value in step.inputs for step in self.steps[self._main :])
         if not later or place >= self._main or len(self.steps) == self._main:
             return False
         return not all(step.named for step in self.steps[place + 1 : self._main])
