@@ -10,7 +10,7 @@ from layer_evaluators import build_module, run_torch
 from dlspec import pipeline
 from dlspec.ir.forms import TorchForm
 from dlspec.ir.types import tensor
-from dlspec.layers import activations, all_layers, find
+from dlspec.layers import activation_words, all_layers, find
 
 WORDS = [
     "elu",
@@ -39,15 +39,15 @@ COMMUTING = [layer.kind for layer in all_layers() if layer.non_decreasing]
 
 
 def test_every_activation_has_its_word() -> None:
-    assert sorted(activations()) == WORDS
-    assert activations()["linear"] == "Identity"
-    assert all(find(kind) is not None for kind in activations().values())
+    assert sorted(activation_words()) == WORDS
+    assert activation_words()["linear"] == "Identity"
+    assert all(find(kind) is not None for kind in activation_words().values())
 
 
 @pytest.mark.parametrize("word", [word for word in WORDS if word != "step"])  # it is reserved
 def test_the_word_is_the_stage_behind(word: str) -> None:
     by_word = _types(f"Dense(4, activation={word})")
-    by_stage = _types(f"Dense(4) -> {activations()[word]}")
+    by_stage = _types(f"Dense(4) -> {activation_words()[word]}")
     assert by_word == by_stage
     assert len(by_word) == 3
 

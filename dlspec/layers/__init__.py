@@ -153,7 +153,7 @@ def snake_case(name: str) -> str:
 
 
 @cache
-def activations() -> dict[str, str]:
+def activation_words() -> dict[str, str]:
     """Option word to layer name: `relu` is `ReLU`, `linear` is `Identity`."""
     names = [name for name, module in LAYERS if module in ACTIVATION_MODULES]
     return {snake_case(name): name for name in names} | {"linear": "Identity"}

@@ -43,9 +43,12 @@ class LRN(Layer):
             for name, default in _TORCH_DEFAULTS.items()
             if getattr(self, name) != default
         }
+        # PyTorch views two of three spatial axes as one, which a permuted tensor does not allow.
+        source = "{0}.contiguous()" if inputs[0].rank == 4 else "{0}"
         return TorchForm(
             Call("nn.LocalResponseNorm", (self.size,), kwargs),
-            functional=called("F.local_response_norm", "{0}", repr(self.size), **kwargs),
+            f"{{m}}({source})",
+            called("F.local_response_norm", source, repr(self.size), **kwargs),
         )
 
     def onnx(

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
-from dlspec.layers import activations, all_layers, find, layer_names, spelled
+from dlspec.layers import activation_words, all_layers, find, layer_names, spelled
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
@@ -139,7 +139,7 @@ def _call_type(
             zip(field_names(layer[0]), layer[0].model_fields.values(), strict=True)
         ):
             words[number] = words[name] = option_words(field.annotation)
-        words["activation"] = tuple(activations()) if layer[0].takes_activation else ()
+        words["activation"] = tuple(activation_words()) if layer[0].takes_activation else ()
     if layer is None and binding is None:
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
@@ -225,19 +225,19 @@ def _activation_word(
     value = argument.value
     if value is None:
         return None
-    if isinstance(value, LayerStage) and value.layer.kind in activations().values():
+    if isinstance(value, LayerStage) and value.layer.kind in activation_words().values():
         return value.layer
     name = (
         value.id if isinstance(value, Word) else value.name if isinstance(value, Function) else None
     )
-    if name in activations():
-        cls = find(activations()[name])
+    if name in activation_words():
+        cls = find(activation_words()[name])
         assert cls is not None
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = did_you_mean(name, activations()) if name else None
-        if isinstance(value, str) and value in activations():
+        help = did_you_mean(name, activation_words()) if name else None
+        if isinstance(value, str) and value in activation_words():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(
             "E0303",
@@ -265,10 +265,10 @@ def _activation_call(
             or argument.name.id != "activation"
             or not isinstance(value, tree.Call)
             or not isinstance(value.callee, tree.Name)
-            or value.callee.id not in activations()
+            or value.callee.id not in activation_words()
         ):
             continue
-        cls = find(activations()[value.callee.id])
+        cls = find(activation_words()[value.callee.id])
         assert cls is not None
         given = _evaluated(value.arguments, frame, evaluate)
         made = construct(cls, value.callee.id, value.callee.span, given, frame.report)
@@ -328,7 +328,7 @@ def _capitalised(scope: Scope) -> list[str]:
 @cache
 def option_vocabulary() -> frozenset[str]:
     """Every option word that a layer knows, for words handed on through a block's arguments."""
-    words = set(activations())
+    words = set(activation_words())
     for cls in all_layers():
         for field in cls.model_fields.values():
             words.update(option_words(field.annotation))
