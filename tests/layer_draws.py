@@ -8,8 +8,6 @@ from random import Random
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import DType, TensorType, tensor
 
@@ -292,7 +290,7 @@ def _bounds(metadata: list[Any]) -> tuple[float | None, float | None]:
     """The least and the greatest value that constraints allow."""
     least = most = None
     for item in metadata:
-        for rule in item.metadata if isinstance(item, FieldInfo) else [item]:
+        for rule in [item]:
             least = getattr(rule, "ge", least)
             least = rule.gt + 1e-4 if getattr(rule, "gt", None) is not None else least
             most = getattr(rule, "le", most)

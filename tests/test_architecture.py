@@ -196,7 +196,7 @@ def test_every_module_says_why_it_exists() -> None:
     assert not silent
 
 
-HEAVY = ("torch", "onnx", "numpy", "rich", "onnxruntime")
+HEAVY = ("torch", "onnx", "numpy", "rich", "onnxruntime", "pydantic", "lark")
 
 
 def loaded(code: str, exit_code: int = 0) -> set[str]:

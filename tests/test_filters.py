@@ -11,7 +11,6 @@ import scipy.ndimage
 import scipy.signal
 import torch
 from layer_evaluators import build_module, onnx_model, run_onnx, run_torch
-from pydantic import ValidationError
 
 from dlspec.ir.forms import OnnxForm, TorchForm
 from dlspec.ir.layer import Layer
@@ -105,7 +104,7 @@ def test_there_are_nine_names() -> None:
     layer_type = find("Filter")
     assert layer_type is not None
     for kernel in ("emboss", ((1.0, 2.0), (3.0,)), (), 3):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValueError):
             layer_type(kernel=kernel)
     assert {name for name in MATRICES if layer_type(kernel=name)} == set(MATRICES)
     assert len(MATRICES) == 9

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from pydantic import ValidationError
-
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType, tensor
@@ -66,7 +64,7 @@ def _instances(layer: type[Layer]) -> Iterator[Layer]:
     for values in product(_VALUES, repeat=len(required)):
         try:
             yield layer(**dict(zip(required, values, strict=True)))
-        except ValidationError:
+        except ValueError:
             continue
 
 

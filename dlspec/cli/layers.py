@@ -10,8 +10,7 @@ from dlspec.cli.loading import format_option
 from dlspec.cli.terminal import result
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
+    from dlspec.ir.frozen import FieldInfo
     from dlspec.ir.layer import Layer
 
 
@@ -84,7 +83,7 @@ def _argument(name: str, field: FieldInfo) -> dict[str, Any]:
         "description": field.description or "",
     }
     if not field.is_required():
-        described["default"] = _written(field.get_default(call_default_factory=True))
+        described["default"] = _written(field.get_default())
     return described
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +46,9 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
     # Where there is one path, it may hold a comma itself.
     paths = rest.split(",", max(len(wanted) - 1, 0)) if rest else []
     try:
-        return source.model_validate(dict(zip(wanted, paths, strict=True)))
-    except ValueError as error:  # pydantic's, or `zip`'s for another number of paths
+        arguments: dict[str, Any] = dict(zip(wanted, paths, strict=True))
+        return source(**arguments)
+    except ValueError as error:  # a path that does not fit, or another number of them
         form = ":" + ",".join(path.upper() for path in wanted) if wanted else ""
         raise DataProblem(
             f"`--data {name}` does not have the paths that `{name}` needs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from dlspec.ir.fields import Before, Field
 
 
 class Expected(NamedTuple):
@@ -41,30 +41,28 @@ Seed: TypeAlias = Annotated[
 Int: TypeAlias = Annotated[int, Field(gt=-(2**31), lt=2**31), Expected("a whole number")]
 Axis: TypeAlias = Annotated[
     int,
-    BeforeValidator(_axis),
+    Before(_axis),
     Field(gt=-(2**31), lt=2**31),
     Expected("a whole number (the batch is not counted), or `channels` for 0"),
 ]
-Float: TypeAlias = Annotated[
-    float, BeforeValidator(_number), Field(allow_inf_nan=False), Expected("a number")
-]
+Float: TypeAlias = Annotated[float, Before(_number), Field(finite=True), Expected("a number")]
 PositiveFloat: TypeAlias = Annotated[
     float,
-    BeforeValidator(_number),
-    Field(gt=0, allow_inf_nan=False),
+    Before(_number),
+    Field(gt=0, finite=True),
     Expected("a number greater than 0"),
 ]
 NonNegativeFloat: TypeAlias = Annotated[
     float,
-    BeforeValidator(_number),
-    Field(ge=0, allow_inf_nan=False),
+    Before(_number),
+    Field(ge=0, finite=True),
     Expected("a number of at least 0"),
 ]
 Fraction: TypeAlias = Annotated[
-    float, BeforeValidator(_number), Field(ge=0, lt=1), Expected("a number from 0 to below 1")
+    float, Before(_number), Field(ge=0, lt=1), Expected("a number from 0 to below 1")
 ]
 Share: TypeAlias = Annotated[
-    float, BeforeValidator(_number), Field(ge=0, le=1), Expected("a number from 0 to 1")
+    float, Before(_number), Field(ge=0, le=1), Expected("a number from 0 to 1")
 ]
 Size: TypeAlias = Annotated[
     PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)],

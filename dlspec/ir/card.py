@@ -10,8 +10,6 @@ import json
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from pydantic import TypeAdapter
-
 from dlspec.ir.data import AnyTransform
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.graph import Program
@@ -92,6 +90,6 @@ def from_metadata(metadata: Mapping[str, str]) -> Card | None:
         return None
     try:
         values = {name: text if name in texts else json.loads(text) for name, text in known.items()}
-        return TypeAdapter(Card).validate_json(json.dumps(values))
+        return Card.model_validate_json(json.dumps(values))
     except (ValueError, RecursionError) as error:
         raise ValueError("its description of itself cannot be read") from error

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
-
 from dlspec.ir.arguments import (
     Expected,
     Float,
@@ -17,7 +15,7 @@ from dlspec.ir.arguments import (
     Share,
 )
 from dlspec.ir.dims import Dim
-from dlspec.ir.frozen import Frozen
+from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.option import Option
 from dlspec.ir.types import TensorType, tensor
 

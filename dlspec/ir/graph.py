@@ -7,16 +7,15 @@ equal programs compare equal.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import Field, JsonValue
+from typing import Annotated, Any, Literal, TypeAlias
 
 from dlspec.ir.data import DataPlan
-from dlspec.ir.frozen import Frozen
+from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.layer import AnyLayer
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
+JsonValue: TypeAlias = Any
 IR_VERSION = 1
 
 

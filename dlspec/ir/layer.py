@@ -6,9 +6,8 @@ import json
 from math import prod, sqrt
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
-from pydantic import PlainSerializer, PlainValidator, ValidationInfo
-
 from dlspec.ir.dims import Dim, product
+from dlspec.ir.fields import Json
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.types import TensorType
@@ -140,23 +139,15 @@ class Layer(Frozen):
         """The number of learned values, from `weights`."""
         return sum((product(shape) for shape in self.weights(inputs).values()), 0)
 
-    def __repr_args__(self) -> Any:
-        return [
-            (n, getattr(self, n))
-            for n in type(self).model_fields
-            if getattr(self, n) != type(self).model_fields[n].default
-        ]
-
 
 def _dump(layer: Layer) -> dict[str, Any]:
     return {"kind": layer.kind, **layer.model_dump(mode="json")}
 
 
-def _load(value: object, info: ValidationInfo) -> Layer:
+def _load(value: object, context: dict[str, Any]) -> Layer:
     """A layer as it is, or from its JSON form by the kinds in the validation context."""
     if isinstance(value, Layer):
         return value
-    context = cast("dict[str, Any]", info.context or {})
     kinds = cast("dict[str, type[Layer]]", context.get("layers", {}))
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     cls = kinds.get(str(fields.get("kind")))
@@ -166,4 +157,4 @@ def _load(value: object, info: ValidationInfo) -> Layer:
     return cls.model_validate_json(json.dumps(arguments))
 
 
-AnyLayer = Annotated[Layer, PlainSerializer(_dump), PlainValidator(_load)]
+AnyLayer = Annotated[Layer, Json(_dump, _load)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
-
 from dlspec.ir.arguments import (
     Float,
     Fraction,
@@ -16,7 +14,7 @@ from dlspec.ir.arguments import (
     Share,
 )
 from dlspec.ir.forms import Call
-from dlspec.ir.frozen import Frozen
+from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.option import Option
 
 # --- losses ----------------------------------------------------------------

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Axis
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import with_batch

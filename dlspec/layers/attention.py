@@ -5,11 +5,10 @@ from __future__ import annotations
 from math import sqrt
 from typing import ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Fraction, PositiveInt
 from dlspec.ir.dims import Dim
 from dlspec.ir.forms import Argument, Call, OnnxConstant, OnnxDerived, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import integers, scalar

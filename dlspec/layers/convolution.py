@@ -5,11 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Expected, Padding, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.expressions import called, short

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Axis, Expected, Int, PositiveInt
 from dlspec.ir.dims import Dim, exact_quotient, least
 from dlspec.ir.forms import OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import expression, integers, with_batch

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from dlspec.ir.arguments import PositiveInt
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.shapes import fixed, needs_float

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from dlspec.ir.arguments import PositiveInt
 from dlspec.ir.forms import Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
 from dlspec.ir.types import TensorType, tensor
 from dlspec.layers.batch import expression, integers

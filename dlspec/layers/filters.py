@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, Field
-
 from dlspec.ir.arguments import Expected, Float
+from dlspec.ir.fields import After, Field
 from dlspec.ir.forms import Argument, Call, OnnxConstant, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
@@ -51,7 +50,7 @@ def _rectangular(value: str | Matrix) -> str | Matrix:
 _Row: TypeAlias = Annotated[tuple[Float, ...], Field(min_length=1, max_length=64)]
 Kernel: TypeAlias = Annotated[
     FilterName | Annotated[tuple[_Row, ...], Field(min_length=1, max_length=64)],
-    AfterValidator(_rectangular),
+    After(_rectangular),
     Expected(
         "one of "
         + ", ".join(f"`{name}`" for name in get_args(FilterName))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import PositiveFloat, PositiveInt
 from dlspec.ir.forms import Argument, Call, OnnxDerived, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.affine import EPS, SCALE, SHIFT, affine, ones_and_zeros, onnx_affine, torch_norm

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import PositiveFloat, Share
 from dlspec.ir.forms import (
     Argument,
@@ -14,6 +12,7 @@ from dlspec.ir.forms import (
     OnnxNode,
     TorchForm,
 )
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.affine import EPS, SCALE, SHIFT, affine, ones_and_zeros, onnx_affine, torch_norm

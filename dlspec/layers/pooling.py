@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import OptionalSize, Padding, Size
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import scalar

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Expected, NonNegativeFloat
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial
 from dlspec.ir.types import TensorType
 from dlspec.layers.activations import Activation

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from math import sqrt
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
-
 from dlspec.ir.arguments import Expected, Fraction, PositiveInt
 from dlspec.ir.dims import Dim
 from dlspec.ir.forms import Argument, Call, OnnxDerived, OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Initial, Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import integers
@@ -35,8 +34,6 @@ _RETURN = "`sequence` for every step's state, `last` for the final one"
 
 class Recurrent(Layer):
     """Layers of cells that run along a sequence."""
-
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     shape_rule: ClassVar[str] = (
         "[length, features] becomes [length, units], with `return=last` [units]; "

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Axis, Expected
 from dlspec.ir.forms import OnnxForm, OnnxNode, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import expression, integers

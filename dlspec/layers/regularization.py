@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Fraction, NonNegativeFloat
 from dlspec.ir.forms import Call, OnnxForm, TorchForm
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import expression

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from dlspec.ir.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import integers

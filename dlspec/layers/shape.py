@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field
-
 from dlspec.ir.arguments import Axis, Expected
 from dlspec.ir.dims import Dim, exact_quotient, product, shape_text
+from dlspec.ir.fields import Before, Field
 from dlspec.ir.forms import Call, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
@@ -27,13 +26,13 @@ def _tuple(value: object) -> object:
 _Length: TypeAlias = Annotated[int, Field(ge=-1, lt=2**31)]
 NewShape: TypeAlias = Annotated[
     tuple[_Length, ...],
-    BeforeValidator(_tuple),
+    Before(_tuple),
     Field(min_length=1, max_length=MOST_AXES),
     Expected("sizes of at least 1 with at most one -1, such as (16, -1)"),
 ]
 WiderShape: TypeAlias = Annotated[
     tuple[_Length, ...],
-    BeforeValidator(_tuple),
+    Before(_tuple),
     Field(min_length=1, max_length=MOST_AXES),
     Expected("one size for each axis, such as (3, 28, 28), with -1 for one that stays"),
 ]

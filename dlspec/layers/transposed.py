@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from pydantic import Field
-
 from dlspec.ir.arguments import Padding, PaddingSize, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
+from dlspec.ir.frozen import Field
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.convolution import check_groups

@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-
 from dlspec.diagnostics import Report
 from dlspec.ir.arguments import Expected
 from dlspec.ir.dims import SymbolicDim
-from dlspec.passes.fields import MISMATCH, fitting, readable
+from dlspec.ir.fields import MISMATCH, FieldInfo, fitting
+from dlspec.ir.frozen import Frozen
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.spellings import ARGUMENT_SPELLINGS
 from dlspec.passes.values import (
@@ -31,7 +29,7 @@ from dlspec.passes.values import (
 )
 from dlspec.source import Span
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Frozen)
 
 
 class Given(NamedTuple):
@@ -118,12 +116,12 @@ def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None
 # --- values against the fields of a class --------------------------------------
 
 
-def field_names(cls: type[BaseModel]) -> tuple[str, ...]:
+def field_names(cls: type[Frozen]) -> tuple[str, ...]:
     """The arguments of a layer or option in positional order, as a spec writes them."""
     return tuple(field.alias or name for name, field in cls.model_fields.items() if name != "kind")
 
 
-def required_names(cls: type[BaseModel]) -> frozenset[str]:
+def required_names(cls: type[Frozen]) -> frozenset[str]:
     """The arguments that have no default."""
     return frozenset(
         field.alias or name for name, field in cls.model_fields.items() if field.is_required()
@@ -153,9 +151,7 @@ def construct(
             values[name] = plain(argument.value)
     if not good:
         return None
-    if readable(cls):
-        return _fitted(cls, text, fields, values, found, report)
-    return _validated(cls, text, span, values, found, report)
+    return _fitted(cls, text, fields, values, found, report)
 
 
 def _fitted(
@@ -182,37 +178,6 @@ def _fitted(
             good = False
         kept[names[name]] = fitted
     return cls.model_construct(**kept) if good else None
-
-
-def _validated(
-    cls: type[Model],
-    text: str,
-    span: Span,
-    values: Mapping[str, Any],
-    found: Mapping[str, Given],
-    report: Report,
-) -> Model | None:
-    try:
-        return cls(**values)
-    except ValidationError as problem:
-        seen: set[str] = set()
-        for error in problem.errors():
-            name = str(error["loc"][0]) if error["loc"] else ""
-            if name in seen:
-                continue
-            seen.add(name)
-            if name in found:
-                field = next(f for n, f in cls.model_fields.items() if (f.alias or n) == name)
-                value = found[name].value
-                report.error(
-                    "E0303",
-                    found[name].span,
-                    f"`{name}` of `{text}` must be {expected(field)}, not {_shown(value)}",
-                )
-            else:
-                message = error["msg"].removeprefix("Value error, ")
-                report.error("E0303", span, message)
-        return None
 
 
 def _misplaced(field: FieldInfo, name: str, value: Value) -> tuple[str, str, str | None] | None:

@@ -73,7 +73,7 @@ def train_plan(
         schedule=cast("Schedule", schedule) or Constant.model_construct(),
         metrics=tuple(m for m, _ in metrics),
         requires=requires,
-        **dict(settings),
+        **vars(settings),
     )
     fits = _fits(plan, graph, data, declaration, found, frame)
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])

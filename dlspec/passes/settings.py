@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
-
 from dlspec.diagnostics import Label
 from dlspec.ir.data import AnySource, AnyTransform, DataPlan, DataSettings, Transform
 from dlspec.ir.data import Source as DataSource
 from dlspec.ir.datacheck import fields_behind, plan_problems
+from dlspec.ir.frozen import Frozen
 from dlspec.passes.arguments import Given, construct, option_words
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
@@ -21,7 +20,7 @@ from dlspec.passes.values import Value, Word
 from dlspec.source import Span
 from dlspec.syntax import tree
 
-Settings = TypeVar("Settings", bound=BaseModel)
+Settings = TypeVar("Settings", bound=Frozen)
 DATA_SETTINGS = ("source", "transform", "augment", *DataSettings.model_fields)
 PLANNED_DATA = frozenset({"train_transform"})
 
@@ -137,7 +136,7 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
         transform=tuple(t for t, _ in transform),
         augment=tuple(t for t, _ in augment),
         fields=None,
-        **dict(settings or DataSettings.model_construct()),
+        **vars(settings or DataSettings.model_construct()),
     )
     spans = {f"transform.{i}": span for i, (_, span) in enumerate(transform)}
     spans |= {f"augment.{i}": span for i, (_, span) in enumerate(augment)}
