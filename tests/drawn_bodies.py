@@ -54,9 +54,7 @@ class Body:
         """A line that feeds a value to a layer of a kind, in one of the ways to write it."""
         if kind == "Split":
             return self._split(value, type)
-        written = kind in EXPRESSIONS and (
-            layer_class(kind).operator or self.random.random() < 0.4
-        )
+        written = kind in EXPRESSIONS and (layer_class(kind).operator or self.random.random() < 0.4)
         (operand,) = tamed(kind, (value,))
         if written:
             found = expression(kind, (operand,), (type,), self.sizes, self.random)

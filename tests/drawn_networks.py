@@ -35,10 +35,10 @@ class Part(NamedTuple):
     results: Types
 
 
-def draw_network(random: Random) -> Network:
-    """A network of three to nine steps beyond its first layer."""
+def draw_network(random: Random, first: str) -> Network:
+    """A network of three to nine steps beyond its first layer, which is of a given kind."""
     model = Model(random)
-    model.step_layer()
+    model.step_layer(first)
     for _ in range(random.randint(3, 9)):
         random.choice(model.steps)()
     return Network(model.finished(), model.sizes)
@@ -101,9 +101,9 @@ class Model(Body):
 
         return tuple(changed(type) for type in types)
 
-    def step_layer(self) -> None:
+    def step_layer(self, kind: str = "") -> None:
         """A layer of any kind: fed what flows where it fits, else inputs of its own."""
-        kind = self.random.choice(KINDS)
+        kind = kind or self.random.choice(KINDS)
         if self.random.random() < 0.1 or not self.layer(kind):
             self._layer_of_its_own(kind)
 
@@ -267,7 +267,18 @@ class Model(Body):
         first = self.headers[0].split(":")[0].removeprefix("input ")
         if len(self.headers) == 1 and self.random.random() < 0.5:
             self.lines[0] = self.lines[0].removeprefix(f"{first} -> ")
-        return self._assembled(self.lines)
+        return self._with_a_name(self._assembled(self.lines))
+
+    def _with_a_name(self, text: str) -> str:
+        """One of the model's numbers as a `let` or as a parameter with a default."""
+        blocks, model, body = text.partition("model Net {")
+        number = re.search(r"\b(?:Dense|Conv|Conv[123]D|LSTM|GRU)\((\d+)\b", body)
+        if number is None or self.random.random() < 0.5:
+            return text
+        body = f"{body[: number.start(1)]}wide{body[number.end(1) :]}"
+        if self.random.random() < 0.5:
+            return f"let wide = {number[1]}\n{blocks}{model}{body}"
+        return f"{blocks}model Net(wide={number[1]} in [2, 5, {number[1]}]) {{{body}"
 
     def _assembled(self, lines: list[str]) -> str:
         body = "\n".join(f"  {line}" for text in [*self.headers, *lines] for line in [text])

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from layer_draws import Types, draw_arguments
 from layer_inputs import CASES
-from pydantic import ValidationError
 
 from dlspec.ir.dims import substitute
 from dlspec.ir.layer import Layer, ShapeProblem
@@ -91,7 +90,7 @@ def drawn(
             layer = layer_type(**arguments)
             layer.infer(numbers)
             outputs = layer.infer(inputs)
-        except (ShapeProblem, ValidationError):
+        except (ShapeProblem, ValueError):
             continue
         if all(0 < prod(t.shape) <= LARGEST for t in fixed(outputs, sizes)):
             return layer, arguments, outputs

@@ -228,9 +228,7 @@ def _compare_inference(content: bytes, sizes: dict[str, int]) -> tuple[int, int]
 
 def _compare_fixed(general: Graph, fixed: Graph, sizes: dict[str, int]) -> None:
     """With numbers written for its symbols, a network has the types of before, filled in."""
-    filled = {
-        name: (type.dtype, _fixed(type, sizes)) for name, type in general.types.items()
-    }
+    filled = {name: (type.dtype, _fixed(type, sizes)) for name, type in general.types.items()}
     assert filled == {name: (type.dtype, type.shape) for name, type in fixed.types.items()}
 
 
