@@ -11,7 +11,6 @@ from random import Random
 from typing import NamedTuple
 
 from drawn_bodies import KINDS, Body, Names, layer_class
-
 from layer_draws import Types, image
 from layer_inputs import CASES
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 from random import Random
 
@@ -88,9 +89,8 @@ def campaign(count: int, cut: bool = True) -> list[Verdict]:
         try:
             verdicts.append(judge(network))
         except Exception as problem:
-            text = network.text
-            if cut:
-                text = cut_down(text, lambda text: _same(problem, network, text))
+            fails = partial(_same, type(problem), network)
+            text = cut_down(network.text, fails) if cut else network.text
             raise AssertionError(f"{network.sizes}\n{text}") from problem
 
     run()
@@ -112,12 +112,12 @@ def hold(verdicts: list[Verdict]) -> None:
     assert found > 0.95 * of, "ONNX's inference was hardly asked"
 
 
-def _same(problem: Exception, network: Network, text: str) -> bool:
+def _same(problem: type[Exception], network: Network, text: str) -> bool:
     """Whether another text fails in the way of the first."""
     try:
         judge(network._replace(text=text))
     except Exception as other:
-        return type(other) is type(problem)
+        return type(other) is problem
     return False
 
 
