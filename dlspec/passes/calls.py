@@ -28,6 +28,7 @@ from dlspec.passes.values import (
     contains_unknown,
     describe,
 )
+from dlspec.passes.whence import similar
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -69,7 +70,7 @@ def _evaluated(
             value = evaluate(argument.value, inner)
         if argument.search is not None:
             check_search(value, argument.search, inner, evaluate)
-        given.append(Given(name, value, argument.span))
+        given.append(Given(name, value, argument.span, argument.value, frame.scope))
     return given
 
 
@@ -213,7 +214,7 @@ def _layer_stage(
             activation = word
         else:
             own.append(argument)
-    layer = construct(cls, callee.id, callee.span, own, frame.report)
+    layer = construct(cls, callee.id, span, own, frame.report)
     if layer is None:
         return UNKNOWN
     return LayerStage(layer, callee.id, span, rank, activation)
@@ -271,7 +272,7 @@ def _activation_call(
         cls = find(activation_words()[value.callee.id])
         assert cls is not None
         given = _evaluated(value.arguments, frame, evaluate)
-        made = construct(cls, value.callee.id, value.callee.span, given, frame.report)
+        made = construct(cls, value.callee.id, value.span, given, frame.report)
         return made, arguments[:number] + arguments[number + 1 :]
     return None, arguments
 
@@ -285,7 +286,8 @@ def _network_stage(
             network.name,
             tuple(p.name.id for p in declared),
             frozenset(p.name.id for p in declared if p.default is None),
-            callee.span,
+            span,
+            network.heading,
         ),
         given,
         frame.report,
@@ -317,7 +319,11 @@ def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
         callee.id, [*_capitalised(frame.scope), *layer_names()]
     )
     frame.report.error(
-        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
+        "E0202",
+        callee.span,
+        f"there is no layer, block or model `{callee.id}`",
+        labels=similar(callee.id, frame.scope),
+        help=help,
     )
 
 

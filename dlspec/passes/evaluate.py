@@ -24,6 +24,7 @@ from dlspec.passes.values import (
     contains_unknown,
     describe,
 )
+from dlspec.passes.whence import similar
 from dlspec.syntax import tree
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape", "rank")
@@ -73,6 +74,7 @@ def _name(expression: tree.Name, frame: Frame) -> Value:
         "E0201",
         expression.span,
         f"there is no value `{expression.id}` here",
+        labels=similar(expression.id, frame.scope),
         help=help or foreign_help(expression.id),
     )
     return UNKNOWN

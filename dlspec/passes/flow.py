@@ -94,6 +94,9 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
         if isinstance(value, Network):
             help = None
         frame.report.error(
-            "E0411", expression.span, f"data cannot flow into {describe(value)}", help=help
+            "E0411",
+            expression.span.with_parentheses(),
+            f"data cannot flow into {describe(value)}",
+            help=help,
         )
     return None

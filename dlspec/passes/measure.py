@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dlspec.ir.dims import Dim, product
@@ -40,6 +41,20 @@ class Row(NamedTuple):
 def totals(program: Program, graph: Graph) -> Totals:
     """The cost of a graph; every distinct block is measured once."""
     return _totals(program, graph, {})
+
+
+def shares(program: Program, graph: Graph) -> Iterator[tuple[str, int]]:
+    """The path of each node that has parameters of its own, and how many."""
+    known: dict[str, Totals] = {}
+    for node in graph.nodes:
+        if node.shares is not None:
+            continue
+        if isinstance(node, CallNode):
+            own = _totals(program, program.graphs[node.graph], known).parameters
+        else:
+            own, _ = _node_cost(graph, node)
+        if isinstance(own, int) and own:
+            yield node.path, own
 
 
 def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:

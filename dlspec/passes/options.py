@@ -88,7 +88,7 @@ def option(
         _unknown(callee, family, code, classes, frame)
         return None
     given = _given(cls, arguments, frame)
-    return construct(cls, callee.id, callee.span, given, frame.report)
+    return construct(cls, callee.id, expression.span, given, frame.report)
 
 
 def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) -> list[Given]:
