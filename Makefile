@@ -5,14 +5,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+REFERENCE := .venv-reference
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-all test-reference lint format docs bench clean
 
 help:
 	@echo "make demo      install, train LeNet on the bundled digits, evaluate, export, predict"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the long campaigns"
+	@echo "make test-reference  the networks of specs/ against other implementations of them"
 	@echo "make lint      ruff and pyright"
+	@echo "make docs      the layer reference, docs/layers.md"
 	@echo "make bench     the benchmarks (benchmarks/README.md)"
 	@echo "make clean     remove what was built; the environment stays"
 
@@ -36,6 +40,19 @@ test: $(READY)
 test-all: $(READY)
 	HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest
 
+# Other people's networks stay out of the environment that dlspec is developed in.
+$(REFERENCE)/.ready: pyproject.toml constraints.txt tests/reference/requirements.txt
+	test -x $(REFERENCE)/bin/python || $(PYTHON) -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip install --quiet --upgrade pip
+	$(REFERENCE)/bin/python -m pip install --quiet --editable '.[all]' hypothesis pytest \
+	  --constraint constraints.txt
+	$(REFERENCE)/bin/python -m pip install --quiet --no-deps \
+	  --requirement tests/reference/requirements.txt
+	touch $@
+
+test-reference: $(REFERENCE)/.ready
+	$(REFERENCE)/bin/python -m pytest tests/reference
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +61,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/dlspec layers --format markdown > docs/layers.md
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -19,6 +19,7 @@ from dlspec.source import Source, Span
 if TYPE_CHECKING:
     from dlspec.backends.problem import BackendProblem
     from dlspec.ir.dims import Dim
+    from dlspec.passes.outline import Row
     from dlspec.training.settings import Run
 
 
@@ -159,13 +160,33 @@ class Model:
         verify(model)
         return serialize(model)
 
-    def summary(self) -> dict[str, Any]:
-        """Inputs, outputs, layers and costs. A size known only at run time is a text."""
-        from dlspec.passes.measure import summarize, totals
+    def to_picture(self, format: str = "svg", *, depth: int = 0) -> bytes:
+        """The content of a file with the model's picture.
 
+        format: `svg`, `png`, `dot` or `mmd` (Mermaid)
+        depth:  levels of blocks to unfold; 0 shows every block as one box
+
+        Raises PictureTooLarge for what cannot be laid out, ModuleNotFoundError where the
+        packages of `dlspec[graph]` are missing (`svg` and `png` need them).
+        """
+        from dlspec.backends.graph import draw, picture
+
+        return picture(draw(self.spec.program, self.graph, depth), format)
+
+    def summary(self) -> dict[str, Any]:
+        """Inputs, outputs, layers, blocks and costs. A size known only at run time is a text.
+
+        `layers` holds every layer, those in blocks too; `blocks` every use of a block, whose
+        figures are the sums of its layers'.
+        """
+        from dlspec.passes.measure import totals
+        from dlspec.passes.outline import outline
+
+        rows = outline(self.spec.program, self.graph)
         total = totals(self.spec.program, self.graph)
         return {
             "name": self.name,
+            "documentation": self.graph.documentation or self.spec.program.documentation,
             "inputs": [self._port(port) for port in self.graph.inputs],
             "outputs": [self._port(port) for port in self.graph.outputs],
             "auxiliaries": [self._port(port) for port in self.graph.auxiliaries],
@@ -175,21 +196,32 @@ class Model:
             "depth": total.depth,
             "memory": _figure(total.activation_bytes),
             "layers": [
-                {
-                    "path": row.path,
-                    "layer": row.layer,
-                    "output": row.output,
-                    "parameters": _figure(row.parameters),
-                    "macs": _figure(row.macs),
-                    "memory": _figure(row.memory),
-                }
-                for row in summarize(self.spec.program, self.graph)
+                {"path": row.path, "layer": row.layer, "output": row.output, **_figures(row)}
+                for row in rows
+                if row.kind == "layer"
             ],
+            "blocks": [self._block(row) for row in rows if row.kind == "heading"],
+        }
+
+    def _block(self, row: Row) -> dict[str, Any]:
+        graph = self.spec.program.graphs[row.graph]
+        return {
+            "path": row.path,
+            "block": row.layer,
+            "arguments": graph.arguments,
+            "documentation": graph.documentation,
+            "output": row.output,
+            **_figures(row),
         }
 
     def _port(self, port: Port) -> dict[str, Any]:
         type = self.graph.types[port.value]
         return {"name": port.name, "dtype": type.dtype, "shape": [_figure(d) for d in type.shape]}
+
+
+def _figures(row: Row) -> dict[str, int | str]:
+    figures = {"parameters": row.parameters, "macs": row.macs, "memory": row.memory}
+    return {name: _figure(dim) for name, dim in figures.items()}
 
 
 def _figure(dim: Dim) -> int | str:

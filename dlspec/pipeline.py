@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 from dlspec.diagnostics import Diagnostic, Report, SpecError
 from dlspec.ir.graph import Program
+from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.types import TensorType
+from dlspec.layers import broken, find, inferred
 from dlspec.packaged import folder
 from dlspec.passes.elaborate import elaborate
 from dlspec.passes.overrides import override
@@ -123,6 +126,14 @@ def _compile(name: str, data: bytes, path: Path | None, overrides: Mapping[str, 
     overridden = override(module, overrides, report)
     elaborated = elaborate(overridden, opener.open, path, report)
     program = None if report.failed else elaborated.program
+    sources = [source, *(used.span.source for used in opener.parsed.values())]
+    if any("dlspec:" in one.text for one in sources):
+        # Imported where a comment may be meant: few specs have one.
+        from dlspec.passes.allowances import tell_idle, without_allowed
+
+        report, idle = without_allowed(report, sources)
+        if program is not None and not overrides:
+            tell_idle(idle, module, elaborated.spans, report)
     return Compiled(
         program,
         report.ordered(),
@@ -235,7 +246,6 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     from pydantic import ValidationError
 
     from dlspec.ir.soundness import fault
-    from dlspec.layers import all_layers
 
     source = Source(str(file), "")
     report = Report()
@@ -250,17 +260,43 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     if len(data) > LARGEST_PROGRAM:
         report.error("E0702", Span(source, 0, 0), "a program in JSON form has at most 256 MiB")
         return Compiled(None, report.ordered(), source, {})
+    layers = _Layers()
     try:
-        program = Program.model_validate_json(
-            data, context={"layers": {layer.kind: layer for layer in all_layers()}}
-        )
-        wrong = fault(program)
+        program = Program.model_validate_json(data, context={"layers": layers.find})
+        wrong = fault(program, layers.infer)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         program, wrong = None, f"{place + ': ' if place else ''}{first['msg']}"
-    if wrong is not None:
+    for message in layers.problems:
+        report.error("E0212", Span(source, 0, 0), message, help="tell its authors")
+        program = None
+    if wrong is not None and not layers.problems:
         message = f"this is not a dlspec program in JSON form: {wrong}"
         report.error("E0001", Span(source, 0, 0), message)
         program = None
     return Compiled(program, report.ordered(), source, {})
+
+
+class _Layers:
+    """The layers that a program in JSON form may have; collects what is wrong with those of other
+    packages."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, None] = {}
+
+    def find(self, kind: str) -> type[Layer] | None:
+        """The layer of that name, or None."""
+        problem = broken(kind)
+        if problem is not None:
+            self.problems[str(problem)] = None
+        return find(kind)
+
+    def infer(self, layer: Layer, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of a layer's results. Raises ShapeProblem where there are none."""
+        try:
+            return inferred(layer, inputs)
+        except ShapeProblem as problem:
+            if problem.code == "E0212":
+                self.problems[problem.message] = None
+            raise

@@ -16,7 +16,7 @@ from layer_inputs import CASES
 
 from dlspec.ir.dims import substitute
 from dlspec.ir.layer import Layer, ShapeProblem
-from dlspec.layers import activation_words, find
+from dlspec.layers import activation_options, find
 
 LARGEST = 4096
 """Elements of a tensor, so that a network runs in milliseconds."""
@@ -117,7 +117,7 @@ def stage(kind: str, inputs: Types, sizes: Mapping[str, int], random: Random) ->
         if field in arguments
     ]
     if layer.takes_activation and random.random() < 0.2:
-        written.append(f"activation={random.choice(sorted(activation_words()))}")
+        written.append(f"activation={random.choice(sorted(activation_options()))}")
     rank = inputs[0].rank - 1
     suffix = f"{rank}D" if rank in layer.ranks and random.random() < 0.4 else ""
     call = f"({', '.join(written)})" if written else random.choice(["", "()"])

@@ -6,6 +6,7 @@ Small on purpose, and apart from the backends: it says what the forms mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,13 @@ Run = Callable[..., object]
 
 def namespace(form: TorchForm) -> dict[str, object]:
     """The names that a form may use, its definitions among them."""
-    names: dict[str, object] = {"torch": torch, "nn": nn, "F": F}
+    names: dict[str, object] = {
+        "torch": torch,
+        "nn": nn,
+        "F": F,
+        "Tensor": torch.Tensor,
+        "Any": Any,
+    }
     for definition in form.definitions:
         exec(definition, names)
     return names

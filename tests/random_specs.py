@@ -29,6 +29,16 @@ block Pair(width) {
   output left = it -> Conv(width, 1)
   output right = it -> Conv(width, 3, padding=1) -> Tanh
 }
+block Fit(width, stride=1) { Conv(width, 1, stride=stride, bias=false) -> BatchNorm }
+block Switched(width, scale=1.0, relu=true, padding=same) {
+  skip = it -> if it.channels != width { Fit(width) }
+  Conv(width, 3, padding=padding) -> ReLU
+  it * scale + skip
+  if relu { ReLU }
+}
+block Group(width, convolutions) {
+  repeat convolutions { Conv(width, 3, padding=1, activation=relu) -> BatchNorm }
+}
 block Head(classes) { GlobalAvgPool -> Dense(classes, activation=softmax) }
 """
 
@@ -67,6 +77,11 @@ def _statement(random: Random, number: int) -> list[str]:
             [f"layer shared{number} = Conv({width}, 1)", f"it -> shared{number} -> ReLU"],
             [f"parameter scale{number}: float[1, 8, 8] = normal(0.5)", f"it * scale{number}"],
             ["Dropout(0.2)"],
+            [f"Switched({width}, {random.choice((1, 0.5))}, {random.choice(('true', 'false'))})"],
+            [f"Switched({width}, relu=false, padding={random.choice((1, 'same'))})"],
+            [f"Group({width}, {random.choice((1, 2, 3))})"],
+            [f"repeat {random.choice((3, 4, 5))} {{ Switched({width}) }}"],
+            [f"repeat 5 {{ Conv({width}, 3, padding=1) -> BatchNorm -> ReLU }}"],
         ]
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +13,7 @@ from layer_evaluators import build_module, run_torch
 from dlspec import pipeline
 from dlspec.ir.forms import TorchForm
 from dlspec.ir.types import tensor
-from dlspec.layers import activation_words, all_layers, find
+from dlspec.layers import activation_options, all_layers, find
 
 WORDS = [
     "elu",
@@ -39,15 +42,15 @@ COMMUTING = [layer.kind for layer in all_layers() if layer.non_decreasing]
 
 
 def test_every_activation_has_its_word() -> None:
-    assert sorted(activation_words()) == WORDS
-    assert activation_words()["linear"] == "Identity"
-    assert all(find(kind) is not None for kind in activation_words().values())
+    assert sorted(activation_options()) == WORDS
+    assert activation_options()["linear"] == "Identity"
+    assert all(find(kind) is not None for kind in activation_options().values())
 
 
 @pytest.mark.parametrize("word", [word for word in WORDS if word != "step"])  # it is reserved
 def test_the_word_is_the_stage_behind(word: str) -> None:
     by_word = _types(f"Dense(4, activation={word})")
-    by_stage = _types(f"Dense(4) -> {activation_words()[word]}")
+    by_stage = _types(f"Dense(4) -> {activation_options()[word]}")
     assert by_word == by_stage
     assert len(by_word) == 3
 
@@ -81,3 +84,11 @@ def _apply(kind: str, x: torch.Tensor) -> torch.Tensor:
     form = layer_type().torch(inputs, inputs)
     assert isinstance(form, TorchForm)
     return run_torch(form, build_module(form), [x])[0]
+
+
+def test_layers_may_be_imported_before_the_compiler() -> None:
+    """A module of layers and a function of its package had one name: whichever came first won."""
+    program = "from dlspec.layers import all_layers; all_layers(); import dlspec; dlspec.loads(%r)"
+    spec = "model Net {\n  input x: float[8]\n  Dense(3, activation=relu)\n}\n"
+    done = subprocess.run([sys.executable, "-c", program % spec], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

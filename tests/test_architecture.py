@@ -37,6 +37,8 @@ LIBRARIES: dict[str, set[str]] = {
     "onnx": {"backends", "inference", "cli"},
     "onnxruntime": {"inference", "backends", "cli"},
     "numpy": {"data", "training", "inference", "backends", "cli"},
+    "pygraphviz": {"backends"},
+    "resvg_py": {"backends"},
     "lark": {"syntax"},
     "click": {"cli"},
     "rich": {"cli", "diagnostics", "training"},

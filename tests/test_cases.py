@@ -10,7 +10,8 @@ hold no comment, the mark stands on the line above, `# below: E0104 …`. A line
 is announced and does not come.
 
 A case may have siblings: `.txt` the rendering, `.py` the emitted Python, `.onnx.txt`
-the ONNX graph as text. `pytest --bless` rewrites siblings that exist, never marks.
+the ONNX graph as text, `.fmt` the spec in its one layout. `pytest --bless`
+rewrites siblings that exist, never marks.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from typing import NamedTuple
 
 import pytest
 
+from dlspec.diagnostics import Report
 from dlspec.diagnostics.codes import CODES
 from dlspec.diagnostics.render import render
 from dlspec.pipeline import Compiled, compile_file
+from dlspec.source import Source
 
 ROOT = Path(__file__).parent.parent
 CASES = sorted((ROOT / "tests/cases").rglob("*.dlnet"))
 SPECS = sorted((ROOT / "specs").glob("*.dlnet"))
 SIBLINGS = [
-    path for case in CASES for suffix in (".txt", ".py", ".onnx.txt")
+    path for case in CASES for suffix in (".txt", ".py", ".onnx.txt", ".fmt")
     if (path := case.with_suffix(suffix)).exists()
 ]  # fmt: skip
 MOST_LINES = 25
@@ -128,7 +131,15 @@ def _onnx(case: Path) -> str:
     return onnx.printer.to_text(model) + "\n"
 
 
-_PRINTERS = {"txt": _rendering, "py": _python, "onnx.txt": _onnx}
+def _layout(case: Path) -> str:
+    from dlspec.syntax.formatter import formatted
+
+    text = formatted(Source(case.name, case.read_text(encoding="utf-8")), Report())
+    assert text is not None
+    return text
+
+
+_PRINTERS = {"txt": _rendering, "py": _python, "onnx.txt": _onnx, "fmt": _layout}
 
 
 @pytest.mark.parametrize("path", CASES, ids=name)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -418,13 +419,24 @@ def test_explain() -> None:
 
 
 def test_layers() -> None:
-    names = [line.split()[0] for line in run("layers").out.splitlines()]
+    listed = run("layers").out
+    names = [line.split()[0] for line in listed.splitlines() if re.match("  [A-Z]", line)]
     assert names == [layer.kind for layer in all_layers() if not layer.operator]
+    assert listed.startswith("Weights\n  Dense ")
     page = run("layers", "Linear").out
     assert page.startswith("Dense(units, bias=true, activation=none)\n")
     for word in ("a whole number of at least 1", "nn.Linear", "Gemm", "the last axis becomes"):
-        assert word in page
+        assert word in " ".join(page.split())
     assert run("layers", "Conv2D").out == run("layers", "Conv").out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_layer_reference_keeps_within_the_terminal(columns: int) -> None:
+    with mock.patch.dict(os.environ, {"COLUMNS": str(columns)}):
+        pages = [run("layers").out, *(run("layers", name).out for name in ("Conv", "LSTM", "Add"))]
+    lines = [line for page in pages for line in page.splitlines()]
+    assert max(map(len, lines)) <= columns
+    assert max(map(len, lines)) > columns - 10
 
 
 def test_the_layer_reference_is_complete() -> None:

@@ -36,43 +36,6 @@ def codes(compiled: Compiled) -> list[str]:
     return [d.code for d in compiled.diagnostics]
 
 
-# --- published figures ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("spec", "parameters", "macs"), [("lenet", 1_256_080, 6_522_000), ("lenet5", 61_706, 416_520)]
-)
-def test_published_lenets(spec: str, parameters: int, macs: int) -> None:
-    program = compile_file(f"specs/{spec}.dlnet").checked()
-    total = totals(program, program.graphs[program.models[0]])
-    assert (total.parameters, total.macs) == (parameters, macs)
-
-
-def test_published_lenet_on_three_channels() -> None:
-    program = good("""
-use LeNet from "std:lenet"
-model Slide {
-  input image: float[3, 28, 28]
-  LeNet(channels=3)
-}""")
-    total = totals(program, program.model("Slide"))
-    assert (total.parameters, total.macs) == (1_257_080, 7_306_000)
-
-
-@pytest.mark.parametrize(
-    ("depths", "parameters", "macs", "depth"),
-    [
-        ("[3, 4, 6, 3]", 25_557_032, 4_089_184_256, 50),
-        ("[3, 4, 23, 3]", 44_549_160, 7_801_405_440, 101),
-        ("[3, 8, 36, 3]", 60_192_808, 11_513_626_624, 152),
-    ],
-)
-def test_published_resnets(depths: str, parameters: int, macs: int, depth: int) -> None:
-    program = good(RESNET, depths=depths)
-    total = totals(program, program.model("ResNet"))
-    assert (total.parameters, total.macs, total.depth) == (parameters, macs, depth)
-
-
 def test_blocks_are_kept() -> None:
     """Sixteen uses of a block are sixteen calls of the few graphs that differ."""
     program = good(RESNET)
@@ -80,7 +43,7 @@ def test_blocks_are_kept() -> None:
     assert len(calls) == 16
     assert len({node.graph for node in calls}) == 8
     assert [node.path for node in calls][:3] == ["bottleneck1", "bottleneck2", "bottleneck3"]
-    longer = good(RESNET, depths="[3, 4, 600, 3]")
+    longer = good(RESNET, depth="152")
     assert len(longer.graphs) == len(program.graphs)
 
 
@@ -269,8 +232,8 @@ train M(units=10) on D {
     program = good(text)
     plan = program.trains[0]
     assert program.graphs[plan.model].arguments == {"units": 10}
-    assert plan.optimizer.lr == 0.1
-    assert good(text, **{"train.optimizer.lr": "0.5"}).trains[0].optimizer.lr == 0.5
+    assert plan.each_batch[0].optimizer.lr == 0.1
+    assert good(text, **{"train.optimizer.lr": "0.5"}).trains[0].each_batch[0].optimizer.lr == 0.5
     for key in ("units", "M.units"):
         compiled = compile_text(text, overrides={key: "12"})
         assert compiled.checked().graphs["M"].arguments == {"units": 12}
@@ -297,7 +260,7 @@ def test_ir_reads_itself_back() -> None:
     program = good(RESNET)
     kinds = {layer.kind: layer for layer in all_layers()}
     text = program.model_dump_json()
-    assert Program.model_validate_json(text, context={"layers": kinds}) == program
+    assert Program.model_validate_json(text, context={"layers": kinds.get}) == program
 
 
 def test_equal_programs_compare_equal_wherever_they_stand() -> None:

@@ -1,194 +1,286 @@
-"""Random networks: our types, PyTorch's, ONNX's inference and ONNX Runtime's must agree.
+"""The published networks of `specs/`: their figures, what is emitted of them, what they compute.
 
-Hypothesis draws the networks: 200, the same in every run, and 2,000 new ones in `make test-all`.
-A network that fails is cut down line by line before it is shown; it belongs into `FOUND` then.
+One line of `NETWORKS` for each line of the table of figures; every test below runs on all of
+them, or on those that it picks by what they are.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import cycle
-from random import Random
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import onnx
 import pytest
 import torch
-from drawn_networks import Network, draw_network
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from network_oracles import Verdict, judge
+from onnx import numpy_helper
+from torch import nn
 
-from dlspec.ir.dims import Dim
-from dlspec.ir.types import TensorType
-from dlspec.layers import LAYERS, windows
-from dlspec.layers.activations import Softmax
-from dlspec.layers.joining import Concat
-from dlspec.layers.rectifiers import GELU
-from dlspec.layers.recurrent import GRU, LSTM
-from dlspec.layers.squashing import HardSigmoid
-from dlspec.layers.windows import Window
+import dlspec
+from dlspec.backends.onnx import build
+from dlspec.backends.onnx.checking import without_weights
+from dlspec.backends.torch import emit_module, load_module
+from dlspec.ir.walk import buffer_shapes, weight_shapes
 
-pytestmark = pytest.mark.filterwarnings("error")
+SPECS = Path(__file__).parent.parent / "specs"
+IMAGENET = {"image": [3, 224, 224]}
+INCEPTION = {"image": [3, 299, 299]}
+CLASSES = {"output": [1000]}
+LOGITS = {"logits": [1000]}  # where a loss names them beside auxiliary outputs
 
-# A network is drawn by a seed, which is not worth shrinking: lines are left out instead.
-CAMPAIGN = settings(
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-    database=None,
-    report_multiple_bugs=False,
-)
-SEEDS = st.randoms(use_true_random=True)
-
-FOUND = {
-    "LRN of a permuted image with three spatial axes, which PyTorch cannot view": """
-model Net {
-  input x: float[3, 4, 5, 6]
-  Permute([-3, -2, -1, -4]) -> LRN
+# The digits that the packaged spec trains on have one channel.
+LENET_IN_COLOUR = """
+use LeNet from "std:lenet"
+model InColour {
+  input image: float[3, 28, 28]
+  LeNet(channels=3)
 }
-""",
-}
+"""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+class Network(NamedTuple):
+    """One published network.
 
-
-def test_networks_agree() -> None:
-    hold(campaign(200))
-
-
-@pytest.mark.slow
-def test_many_networks_agree() -> None:
-    hold(campaign(int(os.environ.get("DLSPEC_NETWORKS", "2000"))))
-
-
-@pytest.mark.parametrize("text", FOUND.values(), ids=FOUND)
-def test_what_was_found_stays_mended(text: str) -> None:
-    judge(Network(text, {}))
-
-
-def campaign(count: int, cut: bool = True) -> list[Verdict]:
-    """Judge as many networks, beginning with each kind of layer in turn.
-
-    Raises AssertionError with a text that fails, the smallest there is where it is to be cut.
+    name:       what the test is called
+    spec:       the file in `specs/`, without its ending, or the text of a spec that uses one
+    model:      the model in it
+    settings:   what `--set` gives
+    inputs, outputs: shapes without the batch, by name
+    parameters: learned values, those of auxiliary outputs among them
+    macs:       multiply-adds of one example, those of auxiliary outputs among them
+    exported:   learned values of the ONNX model, which lacks what auxiliaries alone use;
+                `parameters` unless told
     """
-    verdicts: list[Verdict] = []
-    kinds = cycle(name for name, _ in LAYERS)
-    first: dict[int, str] = {}  # so that a network that Hypothesis asks for again is the same
 
-    @settings(CAMPAIGN, max_examples=count)
-    @given(SEEDS)
-    def run(random: Random) -> None:
-        seed = random.getrandbits(64)
-        first.setdefault(seed, next(kinds))
-        network = draw_network(Random(seed), first[seed])
-        try:
-            verdicts.append(judge(network))
-        except Exception as problem:
-            fails = partial(_same, type(problem), network)
-            text = cut_down(network.text, fails) if cut else network.text
-            raise AssertionError(f"{network.sizes}\n{text}") from problem
-
-    run()
-    return verdicts
+    name: str
+    spec: str
+    model: str
+    settings: Mapping[str, str]
+    inputs: Mapping[str, list[int]]
+    outputs: Mapping[str, list[int]]
+    parameters: int
+    macs: int
+    exported: int | None = None
 
 
-def hold(verdicts: list[Verdict]) -> None:
-    """A campaign is worth its time: every layer took part, and nearly all values were compared."""
-    count = len(verdicts)
-    kinds = sum((verdict.kinds for verdict in verdicts), Counter[str]())
-    assert [name for name, _ in LAYERS if not kinds[name]] == []
-    refused = Counter(verdict.refused for verdict in verdicts if verdict.refused)
-    unclear = Counter(verdict.unclear for verdict in verdicts if verdict.unclear)
-    print(f"{count} networks, refused {refused.total()}, unclear {unclear}, {kinds}")
-    assert refused.total() <= 0.12 * count, refused
-    assert unclear.total() <= 0.03 * count, unclear
-    found, of = (sum(verdict.inferred[i] for verdict in verdicts) for i in (0, 1))
-    assert of > 5 * count
-    assert found > 0.95 * of, "ONNX's inference was hardly asked"
+def _resnet(depth: int, parameters: int, macs: int) -> Network:
+    settings = {"depth": str(depth)}
+    name = f"ResNet-{depth}"
+    return Network(name, "resnet", "ResNet", settings, IMAGENET, CLASSES, parameters, macs)
 
 
-def _same(problem: type[Exception], network: Network, text: str) -> bool:
-    """Whether another text fails in the way of the first."""
-    try:
-        judge(network._replace(text=text))
-    except Exception as other:
-        return type(other) is problem
-    return False
+def _vgg(depth: int, batch_norm: bool, parameters: int, macs: int) -> Network:
+    settings = {"depth": str(depth), "batch_norm": str(batch_norm).lower()}
+    name = f"VGG-{depth} with BatchNorm" if batch_norm else f"VGG-{depth}"
+    return Network(name, "vgg", "VGG", settings, IMAGENET, CLASSES, parameters, macs)
 
 
-def cut_down(text: str, fails: Callable[[str], bool]) -> str:
-    """A text with as few lines as still fail."""
-    while True:
-        for shorter in _shorter(text.split("\n")):
-            if fails(shorter):
-                text = shorter
-                break
-        else:
-            return text
+def _mobilenet(width: float, parameters: int, macs: int) -> Network:
+    settings, name = {"width": str(width)}, f"MobileNet v1, width {width}"
+    return Network(name, "mobilenet", "MobileNet", settings, IMAGENET, CLASSES, parameters, macs)
 
 
-def _shorter(lines: list[str]) -> Iterator[str]:
-    """The text without one line, or without a pair of braces and perhaps what is between."""
-    for number, line in enumerate(lines):
-        if not line.rstrip().endswith("{"):
-            yield "\n".join(lines[:number] + lines[number + 1 :])
-            continue
-        end = next((n for n in range(number, len(lines)) if _closes(line, lines[n])), number)
-        yield "\n".join(lines[:number] + lines[end + 1 :])
-        yield "\n".join(lines[:number] + lines[number + 1 : end] + lines[end + 1 :])
+APPLIED = [
+    Network(
+        "LeNet", "lenet", "LeNet", {}, {"image": [1, 28, 28]}, {"output": [10]},
+        1_256_080, 6_522_000,
+    ),
+    Network(
+        "LeNet on three channels", LENET_IN_COLOUR, "InColour", {}, {"image": [3, 28, 28]},
+        {"output": [10]}, 1_257_080, 7_306_000,
+    ),
+    Network(
+        "LeNet-5", "lenet5", "LeNet5", {}, {"image": [1, 32, 32]}, {"output": [10]}, 61_706, 416_520
+    ),
+    Network(
+        "AlexNet, two groups", "alexnet", "AlexNet", {}, {"image": [3, 227, 227]}, CLASSES,
+        60_965_224, 724_406_816,
+    ),
+    Network(
+        "AlexNet, one tower", "alexnet", "AlexNetOneTower", {}, IMAGENET, CLASSES,
+        61_100_840, 714_188_480,
+    ),
+    _vgg(11, False, 132_863_336, 7_609_090_048),
+    _vgg(13, False, 133_047_848, 11_308_466_176),
+    _vgg(16, False, 138_357_544, 15_470_264_320),
+    _vgg(19, False, 143_667_240, 19_632_062_464),
+    _vgg(11, True, 132_868_840, 7_609_090_048),
+    _vgg(13, True, 133_053_736, 11_308_466_176),
+    _vgg(16, True, 138_365_992, 15_470_264_320),
+    _vgg(19, True, 143_678_248, 19_632_062_464),
+    _mobilenet(1.0, 4_231_976, 568_740_352),
+    _mobilenet(0.75, 2_585_560, 325_400_448),
+    _mobilenet(0.5, 1_331_592, 149_497_088),
+    _mobilenet(0.25, 470_072, 41_030_272),
+    Network(
+        "character LSTM", "char_lstm", "CharLSTM", {}, {"tokens": [50]}, {"output": [50, 65]},
+        3_320_385, 165_606_400,
+    ),
+    Network(
+        "DCGAN generator", "dcgan", "Generator", {}, {"noise": [100]}, {"output": [3, 64, 64]},
+        3_576_704, 104_628_224,
+    ),
+    Network(
+        "DCGAN discriminator", "dcgan", "Discriminator", {}, {"image": [3, 64, 64]},
+        {"output": [1]}, 2_765_568, 103_817_216,
+    ),
+    Network(
+        "StarGAN generator", "stargan", "Generator", {}, {"image": [3, 128, 128], "label": [5]},
+        {"output": [3, 128, 128]}, 8_430_528, 9_960_423_424,
+    ),
+    Network(
+        "StarGAN discriminator", "stargan", "Discriminator", {}, {"image": [3, 128, 128]},
+        {"real": [1, 2, 2], "domain": [5]}, 44_762_048, 683_786_240,
+    ),
+    Network(
+        "colorization", "colorization", "Colorization", {}, {"lightness": [1, 256, 256]},
+        {"output": [2, 256, 256]}, 32_236_011, 41_774_686_208,
+    ),
+]  # fmt: skip
+
+INCEPTIONS = [
+    Network(
+        "GoogLeNet", "googlenet", "GoogLeNet", {}, IMAGENET, LOGITS, 6_998_552, 1_582_671_872
+    ),
+    Network(
+        "GoogLeNet, auxiliaries", "googlenet", "GoogLeNet", {"auxiliaries": "true"},
+        IMAGENET, LOGITS, 13_378_280, 1_591_044_096, 6_998_552,
+    ),
+    Network(
+        "GoogLeNet, BatchNorm", "googlenet", "GoogLeNet", {"batch_norm": "true"},
+        IMAGENET, LOGITS, 6_624_904, 1_498_376_192,
+    ),
+    Network(  # multiply-adds: both auxiliaries are those of the published network
+        "GoogLeNet, BatchNorm, auxiliaries", "googlenet", "GoogLeNet",
+        {"batch_norm": "true", "auxiliaries": "true"},
+        IMAGENET, LOGITS, 13_004_888, 1_498_376_192 + 8_372_224, 6_624_904,
+    ),
+    Network(
+        "Inception v2", "inception_v2", "InceptionV2", {}, IMAGENET, CLASSES,
+        11_295_240, 2_032_600_064,
+    ),
+    Network(
+        "Inception v2, separable", "inception_v2", "InceptionV2", {"separable": "true"},
+        IMAGENET, CLASSES, 11_178_336, 1_934_857_216,
+    ),
+    Network(
+        "Inception v3", "inception_v3", "InceptionV3", {}, INCEPTION, LOGITS,
+        23_834_568, 5_713_216_096,
+    ),
+    Network(  # multiply-adds: 768 to 128, 128 to 768 by 5×5, 768 to 1000, on 5×5, 1×1, 1×1
+        "Inception v3, auxiliary", "inception_v3", "InceptionV3", {"auxiliaries": "true"},
+        INCEPTION, LOGITS, 27_161_264, 5_713_216_096 + 2 * 768 * 128 * 25 + 768_000, 23_834_568,
+    ),
+    Network(
+        "Inception v3 of Keras", "inception_v3", "InceptionV3", {"scale": "false"},
+        INCEPTION, LOGITS, 23_817_352, 5_713_216_096,
+    ),
+    Network(
+        "Inception v4", "inception_v4", "InceptionV4", {}, INCEPTION, CLASSES,
+        42_679_816, 12_253_974_624,
+    ),
+    Network(
+        "Inception-ResNet v1", "inception_resnet_v1", "InceptionResNetV1", {}, INCEPTION, CLASSES,
+        23_995_624, 6_308_235_360,
+    ),
+    Network(
+        "Inception-ResNet v2", "inception_resnet_v2", "InceptionResNetV2", {}, INCEPTION, CLASSES,
+        55_843_464, 13_155_794_016,
+    ),
+]  # fmt: skip
+
+NETWORKS = [
+    *APPLIED,
+    *INCEPTIONS,
+    _resnet(18, 11_689_512, 1_814_073_344),
+    _resnet(34, 21_797_672, 3_663_761_408),
+    _resnet(50, 25_557_032, 4_089_184_256),
+    _resnet(101, 44_549_160, 7_801_405_440),
+    _resnet(152, 60_192_808, 11_513_626_624),
+]
 
 
-def _closes(opening: str, line: str) -> bool:
-    margin = re.match(r"\s*", opening)
-    assert margin is not None
-    return line == f"{margin[0]}}}"
+@cache
+def _loaded(spec: str, settings: tuple[tuple[str, str], ...]) -> dlspec.Spec:
+    if "\n" in spec:
+        return dlspec.loads(spec, dict(settings))
+    return dlspec.load(SPECS / f"{spec}.dlnet", dict(settings))
 
 
-def test_a_failing_network_is_cut_down_to_what_matters() -> None:
-    text = (
-        "block B {\n  Tanh\n}\nmodel Net {\n  input x: float[3]\n  if true {\n    B\n  }\n  ReLU\n}"
-    )
-    small = cut_down(text, lambda text: "ReLU" in text and "input" in text)
-    assert small == "  input x: float[3]\n  ReLU"
+def load(network: Network) -> dlspec.Model:
+    """The model of a line of the table."""
+    return _loaded(network.spec, tuple(network.settings.items())).models[network.model]
 
 
-# --- planted faults --------------------------------------------------------------------------
+def shapes(ports: list[dict[str, Any]]) -> dict[str, list[int]]:
+    return {port["name"]: port["shape"] for port in ports}
 
 
-def _concat_of_first(self: Concat, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-    return inputs[:1]
+def meta_module(model: dlspec.Model) -> nn.Module:
+    """The emitted module without the memory of its weights."""
+    with torch.device("meta"):
+        return load_module(emit_module(model.spec.program, model.graph.key))()
 
 
-def _rounded_up(size: Dim, span: int, stride: int, before: int, after: int, ceil: bool) -> Dim:
-    return (size + (before + after - span) + stride - 1) // stride + 1
+every_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 
 
-def _other_side(self: Window) -> tuple[int, ...]:
-    return self.after + self.before
+@every_network
+def test_its_figures_are_the_published_ones(network: Network) -> None:
+    assert load(network).spec.diagnostics == ()
+    summary = load(network).summary()
+    assert shapes(summary["inputs"]) == network.inputs
+    assert shapes(summary["outputs"]) == network.outputs
+    assert summary["parameters"] == network.parameters
+    assert summary["macs"] == network.macs
+    if "depth" in network.settings:  # what a ResNet or VGG is called by
+        assert summary["depth"] == int(network.settings["depth"])
+    assert sum(layer["parameters"] for layer in summary["layers"]) == network.parameters
+    assert sum(layer["macs"] for layer in summary["layers"]) == network.macs
 
 
-FAULTS: dict[str, tuple[object, str, object]] = {
-    "LSTM gates in the order of PyTorch": (LSTM, "gates", (0, 1, 2, 3)),
-    "GRU gates in the order of PyTorch": (GRU, "gates", (0, 1, 2)),
-    "GRU resets ahead of the product": (GRU, "attributes", {"linear_before_reset": 0}),
-    "the odd padded cell at the beginning": (Window, "pads", property(_other_side)),
-    "the number of windows rounded up": (windows, "_places", _rounded_up),
-    "Softmax along axis 0": (Softmax, "onnx_attributes", lambda self: {"axis": 1}),
-    "GELU exact": (GELU, "onnx_attributes", lambda self: {"approximate": "none"}),
-    "HardSigmoid with the slope of ONNX": (HardSigmoid, "onnx_attributes", lambda self: {}),
-    "Concat one axis off": (Concat, "infer", _concat_of_first),
-}
+@every_network
+def test_the_emitted_module_has_its_parameters(network: Network) -> None:
+    module = meta_module(load(network))
+    assert sum(parameter.numel() for parameter in module.parameters()) == network.parameters
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, name, wrong = FAULTS[fault]
-    monkeypatch.setattr(owner, name, wrong)
-    with pytest.raises(AssertionError):
-        campaign(600, cut=False)
+@every_network
+def test_the_onnx_model_has_the_parameters_of_inference(network: Network) -> None:
+    """Learned values are marked by a number that no constant has, whatever tensor they end in."""
+    model = load(network)
+    program, graph = model.spec.program, model.graph
+    learned, kept = weight_shapes(program, graph), buffer_shapes(program, graph)
+    weights = {name: np.broadcast_to(np.float32(0.375), shape) for name, shape in learned.items()}
+    weights |= {name: np.broadcast_to(np.float32(0.625), shape) for name, shape in kept.items()}
+    built = build(program, graph.key, weights)
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in built.graph.initializer}
+    onnx.checker.check_model(without_weights(built, tensors), full_check=True)
+    found = sum(np.count_nonzero(array == 0.375) for array in tensors.values())
+    assert found == (network.exported or network.parameters)
+
+
+@pytest.mark.parametrize("spec", sorted({network.spec for network in NETWORKS} - {LENET_IN_COLOUR}))
+def test_a_spec_takes_it_from_the_library(spec: str) -> None:
+    for name, model in _loaded(spec, ()).models.items():
+        inputs = "\n".join(f"  input {name}: {shape}" for name, shape in model.inputs.items())
+        text = f"""
+use {name} from "std:{spec}"
+model Outer {{
+{inputs}
+  ({", ".join(model.inputs)}) -> {name}
+}}
+"""
+        assert dlspec.loads(text).models["Outer"].summary()["macs"] == model.summary()["macs"]
+
+
+def test_every_model_of_the_library_is_in_the_table() -> None:
+    found = {
+        (path.stem, name)
+        for path in SPECS.glob("*.dlnet")
+        for name in dlspec.load(path).models
+        if path.stem != "lenet_mnist"  # LeNet once more, on other data
+    }
+    assert found == {(n.spec, n.model) for n in NETWORKS if n.spec != LENET_IN_COLOUR}

@@ -19,6 +19,7 @@ from test_torch_backend import ATTACKS, assert_clean
 
 from dlspec.backends.torch import companions, emit
 from dlspec.ir.graph import Program
+from dlspec.passes.fit import retargeted
 from dlspec.pipeline import compile_text
 from dlspec.training.loop import take_step
 from dlspec.training.preparing import prepare_training
@@ -216,8 +217,7 @@ def test_npz_arrays_and_a_loss_of_numbers(tmp_path: Path) -> None:
 """
     data = 'data D { source = npz("a.npz")\n test = 10% }\n'
     made = spec(f"{QUICK}\n loss = mse\n metrics = [mae, mse]", data, model)
-    plan = made.trains[0].model_copy(update={"target": "y"})
-    made = made.model_copy(update={"trains": (plan,)})
+    made, _ = retargeted(made, made.trains[0], "y")
     _same_as_the_loop(made, tmp_path, _below(tmp_path))
 
 
@@ -246,7 +246,8 @@ def test_a_sigmoid_at_the_end_trains_on_logits(tmp_path: Path) -> None:
     model = "model S { input image: float[1, 8, 8]\n Flatten -> Dense(1) -> Sigmoid }\n"
     made = spec(f"{QUICK}\n loss = binary_cross_entropy\n metrics = [mae]", DIGITS, model)
     text = written(made, tmp_path).read_text()
-    assert "F.binary_cross_entropy_with_logits(scores, target)" in text
+    assert "scores = model.logits(image)" in text
+    assert "F.binary_cross_entropy_with_logits(" in text
     assert "mae(torch.sigmoid(scores), target)" in text or "mae(F.sigmoid(scores), target)" in text
     _same_as_the_loop_digits(made, tmp_path)
 

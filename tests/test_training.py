@@ -28,11 +28,11 @@ from training_setup import (  # noqa: E402
 from dlspec.data import load  # noqa: E402
 from dlspec.training import metrics, preparing, resuming, schedules  # noqa: E402
 from dlspec.training.device import choose_device, computes_bf16  # noqa: E402
-from dlspec.training.loop import learning_rate  # noqa: E402
 from dlspec.training.nonfinite import explain  # noqa: E402
 from dlspec.training.objective import Objective  # noqa: E402
 from dlspec.training.order import batches_per_epoch, epoch_order, step_generator  # noqa: E402
 from dlspec.training.problems import MachineProblem, SpecProblem  # noqa: E402
+from dlspec.training.rates import learning_rate  # noqa: E402
 from dlspec.training.training import Training  # noqa: E402
 
 
@@ -191,6 +191,9 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop(lr=0.003, momentum=0.5)": lambda p: torch.optim.RMSprop(p, lr=0.003, momentum=0.5),
     "adam(lr=0.01, betas=(0.8, 0.99))": lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99)),
     "adamw(lr=0.01, weight_decay=0.1)": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    "nadam": lambda p: torch.optim.NAdam(p, lr=2e-3),
+    "radam": lambda p: torch.optim.RAdam(p, lr=1e-3),
+    "adamax(lr=0.01)": lambda p: torch.optim.Adamax(p, lr=0.01),
 }
 LINEAR = """
 model Linear {
@@ -269,12 +272,39 @@ def test_schedule_and_clipping_reach_the_optimizer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "rates"),
-    [("constant", [0.1, 0.1]), ("cosine", [0.1, 0.05]), ("one_cycle(warmup=0.5)", [0.004, 0.1])],
+    [
+        ("constant", [0.1, 0.1]),
+        ("cosine", [0.1, 0.05]),
+        ("one_cycle(warmup=0.5)", [0.004, 0.1]),
+        ("linear", [0.1, 0.05]),
+        ("linear(warmup=20%, final=0.2)", [0.1 / 21, 0.07]),
+        ("polynomial(power=2)", [0.1, 0.025]),
+        ("exponential(gamma=0.5)", [0.1, 0.1 * 0.5**5]),
+        ("multi_step_decay(milestones=[3, 5, 7], gamma=0.1)", [0.1, 0.001]),
+    ],
 )
 def test_rates_by_schedule(schedule: str, rates: list[float]) -> None:
-    plan = program(LINEAR, train__schedule=schedule).trains[0]
-    got = [learning_rate(plan, 0, 100, 10), learning_rate(plan, 50, 100, 10)]
+    (step,) = program(LINEAR, train__schedule=schedule).trains[0].each_batch
+    got = [learning_rate(step, 0, 100, 10), learning_rate(step, 50, 100, 10)]
     assert got == pytest.approx(rates, rel=2e-3)
+
+
+def test_a_plateau_lowers_the_rate() -> None:
+    (step,) = (
+        program(LINEAR, train__schedule="plateau(patience=2, factor=0.5)").trains[0].each_batch
+    )
+    torch_losses = [3.0, 2.0, 2.5, 2.1, 1.0, 1.0, 1.5, 1.2, 1.1]
+    got = [learning_rate(step, 0, 9, 1, torch_losses[:n]) for n in range(10)]
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    oracle = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=1, threshold=0
+    )
+    expected = [0.1]
+    for loss in torch_losses:
+        oracle.step(loss)
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert got == pytest.approx(expected)
 
 
 def test_steps_may_end_within_an_epoch(tmp_path: Path) -> None:
@@ -447,22 +477,22 @@ def test_an_update_that_overflows_is_named(tmp_path: Path) -> None:
 
 def test_the_first_that_is_not_finite_among_many() -> None:
     made = program()
-    objective = Objective(made, made.trains[0])
+    objective, step = Objective(made, made.trains[0]), made.trains[0].each_batch[0]
     images = torch.rand(8, 1, 8, 8)
     batch = {"image": images, "label": torch.zeros(8, dtype=torch.int64)}
-    assert "every layer was finite" in explain(Small(), objective, batch)
+    assert "every layer was finite" in explain((Small(),), objective, step, batch)
     broken = {**batch, "image": images / 0}
-    assert "the data's field `image`" in explain(Small(), objective, broken)
+    assert "the data's field `image`" in explain((Small(),), objective, step, broken)
     model = Small()
     with torch.no_grad():
         model.batch_norm1.bias[2] = torch.nan
-    assert "the weight `batch_norm1.bias`" in explain(model, objective, broken | batch)
+    assert "the weight `batch_norm1.bias`" in explain((model,), objective, step, broken | batch)
 
     class Dividing(Small):
         def logits(self, image: torch.Tensor) -> torch.Tensor:
             return self.dense1(self.conv1(image)[:, :, :4, :4].flatten(1) / 0)
 
-    assert "flows into `dense1`" in explain(Dividing(), objective, batch)
+    assert "flows into `dense1`" in explain((Dividing(),), objective, step, batch)
 
 
 def test_where_steps_are_not_looked_at_they_are_done_again(

@@ -10,8 +10,11 @@ from dlspec import __version__
 from dlspec.cli.exits import run_and_exit
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("dlspec.cli.init", "Write a commented spec to start from."),
     "check": ("dlspec.cli.check", "Report every mistake in specs."),
+    "fmt": ("dlspec.cli.fmt", "Lay specs out in the one canonical way."),
     "summary": ("dlspec.cli.summary", "Show layers, shapes, parameters and multiply-adds."),
+    "graph": ("dlspec.cli.graph", "Draw a network as SVG, PNG, DOT or Mermaid."),
     "compile": ("dlspec.cli.compile", "Write PyTorch source, ONNX or the IR."),
     "train": ("dlspec.cli.train", "Train a spec's model on its data."),
     "evaluate": ("dlspec.cli.evaluate", "Measure a trained run on the test split."),

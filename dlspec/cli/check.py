@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dlspec.cli.exits import GOOD, SPEC, EnvironmentFault
-from dlspec.cli.loading import compiled, format_option, rendered, report, set_option
+from dlspec.cli.exits import GOOD, SPEC
+from dlspec.cli.loading import (
+    compiled,
+    format_option,
+    rendered,
+    report,
+    set_option,
+    spec_files,
+)
 from dlspec.cli.terminal import message, result
 from dlspec.diagnostics.render import FORMATS
 
@@ -47,31 +53,6 @@ def command(
     else:
         result(f"{len(files)} file{'s' if len(files) > 1 else ''}, no mistakes")
     return SPEC if any(d.severity == "error" for d in found) else GOOD
-
-
-def spec_files(paths: Iterable[str]) -> list[str]:
-    """The files meant: folders give the .dlnet files below them, hidden folders left out.
-
-    Raises EnvironmentFault for what does not exist, or a folder without specs.
-    """
-    files: dict[str, None] = {}
-    for given in paths:
-        path = Path(given)
-        if not given or (given != "-" and not path.exists()):
-            raise EnvironmentFault(f"{given or '(empty name)'}: no such file or folder")
-        if given != "-" and path.is_dir():
-            below = [str(file) for file in sorted(path.rglob("*.dlnet")) if _visible(file, path)]
-            if not below:
-                raise EnvironmentFault(f"{given}: no .dlnet file in this folder or below it")
-            files.update(dict.fromkeys(below))
-        else:
-            files[given] = None
-    return list(files)
-
-
-def _visible(file: Path, folder: Path) -> bool:
-    inner = file.relative_to(folder).parts
-    return file.is_file() and not any(part.startswith(".") for part in inner)
 
 
 def _found(files: Iterable[str], settings: Iterable[tuple[str, str]]) -> list[Diagnostic]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dlspec.cli.delivering import deliver, write
 from dlspec.cli.exits import EnvironmentFault, system_message
 from dlspec.cli.loading import chosen_model, set_option, spec
-from dlspec.cli.terminal import message, result
+from dlspec.cli.terminal import message
 
 if TYPE_CHECKING:
     from dlspec.api import Model
@@ -56,7 +56,7 @@ def command(
             beside = _companions(chosen)
     place = output or _place(file, target)
     _deliver_beside(beside, place)
-    _deliver(content, place)
+    deliver(content, place)
 
 
 def _source(model: Model, no_train: bool) -> bytes:
@@ -88,7 +88,7 @@ def _deliver_beside(files: dict[str, bytes], output: str) -> None:
                     f"`{place}` is there already with other content, and the "
                     "program needs its own; write to another folder with `-o`"
                 )
-            _write(place, content)
+            write(place, content)
         except OSError as problem:
             raise EnvironmentFault(system_message(problem)) from problem
 
@@ -96,31 +96,3 @@ def _deliver_beside(files: dict[str, bytes], output: str) -> None:
 def _place(file: str, target: str) -> str:
     """Where the result goes unless told: into this folder under the spec's name."""
     return "-" if file == "-" or target == "ir" else Path(file).stem + _SUFFIXES[target]
-
-
-def _deliver(content: bytes, output: str) -> None:
-    if output == "-":
-        _print(content)
-        return
-    try:
-        _write(Path(output), content)
-    except OSError as problem:
-        raise EnvironmentFault(system_message(problem)) from problem
-
-
-def _write(place: Path, content: bytes) -> None:
-    from dlspec.training.durable import write_durably
-
-    write_durably(place, content)
-    message(f"wrote {place}")
-
-
-def _print(content: bytes) -> None:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        stream = sys.stdout.buffer
-        stream.write(content)
-        stream.flush()
-        return
-    result(text)

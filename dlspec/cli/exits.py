@@ -102,7 +102,14 @@ def missing_package(problem: ModuleNotFoundError) -> str:
     """Which package is missing, and the extra that brings it."""
     name = (problem.name or "?").partition(".")[0]
     # Both extras bring NumPy and Pillow, and which of them is meant the name does not tell.
-    only = {"onnx": "onnx", "onnxruntime": "onnx", "torch": "train", "safetensors": "train"}
+    only = {
+        "onnx": "onnx",
+        "onnxruntime": "onnx",
+        "torch": "train",
+        "safetensors": "train",
+        "pygraphviz": "graph",
+        "resvg_py": "graph",
+    }
     extra = only.get(name, "all")
     return f"this needs the package `{name}`: install it with `pip install 'dlspec[{extra}]'`"
 

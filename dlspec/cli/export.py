@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--data", metavar="SOURCE", help="Other data than the run's: mnist:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
+@click.option("--model", metavar="NAME", help="The model to write, where the run has several.")
 @format_option("text", "json")
 def command(
     run: str,
@@ -55,6 +56,7 @@ def command(
     precision: str,
     data: str | None,
     data_root: str | None,
+    model: str | None,
     format: str,
 ) -> None:
     """Write the best weights of RUN as ONNX, once it agrees with PyTorch to 1e-5.
@@ -69,14 +71,27 @@ def command(
     if precision != "float32":
         raise click.UsageError(f"--precision {precision} is not available in this version.")
     program = spec_of(Path(run), format)
-    from dlspec.training.reopening import reopen, trained_model
+    from dlspec.training.reopening import reopen, trained_models
 
     opened = reopen(Path(run), program)
     dataset = _data(opened, data, data_root)
-    model = trained_model(opened).eval()
-    content, facts = _build(opened, model, dataset, opset, static_batch)
-    facts |= _compared(opened, model, dataset, content, static_batch)
+    models = trained_models(opened)
+    name = _chosen(models, model)
+    key = opened.plan.models[list(models).index(name)]
+    module = models[name].eval()
+    content, facts = _build(opened, key, module, dataset, opset, static_batch)
+    facts |= _compared(opened, key, module, dataset, content, static_batch)
     _deliver(content, Path(output or f"{Path(run).resolve().name}.onnx"), facts, format)
+
+
+def _chosen(models: dict[str, nn.Module], wanted: str | None) -> str:
+    """The model named, or the only one."""
+    listed = ", ".join(f"`{name}`" for name in models)
+    if wanted is None and len(models) > 1:
+        raise click.UsageError(f"--model says which one is meant of those trained: {listed}.")
+    if wanted is not None and wanted not in models:
+        raise click.UsageError(f"The run does not train `{wanted}`; it trains {listed}.")
+    return wanted or next(iter(models))
 
 
 def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
@@ -97,13 +112,18 @@ def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
 
 
 def _build(
-    run: Reopened, model: nn.Module, dataset: Dataset | None, opset: int | None, batch: int | None
+    run: Reopened,
+    key: str,
+    model: nn.Module,
+    dataset: Dataset | None,
+    opset: int | None,
+    batch: int | None,
 ) -> tuple[bytes, dict[str, object]]:
     from dlspec.backends.onnx import build_file, describe, newest_opset
     from dlspec.backends.problem import BackendProblem
     from dlspec.ir.card import to_metadata
 
-    program, key = run.program, run.plan.model
+    program = run.program
     plan = program.data[run.plan.data]
     if dataset is not None:  # another source may have stood in for the spec's
         plan = plan.model_copy(update={"source": dataset.plan.source})
@@ -117,18 +137,24 @@ def _build(
 
 
 def _compared(
-    run: Reopened, model: nn.Module, dataset: Dataset | None, content: bytes, batch: int | None
+    run: Reopened,
+    key: str,
+    model: nn.Module,
+    dataset: Dataset | None,
+    content: bytes,
+    batch: int | None,
 ) -> dict[str, object]:
     from dlspec.cli.exporting import BATCHES, compare, data_inputs, random_inputs
 
-    graph = run.program.graphs[run.plan.model]
+    graph = run.program.graphs[key]
     sizes = BATCHES if batch is None else (batch,)
     inputs = random_inputs(graph, sizes)
-    if dataset is not None:
+    fed = {port.name for port in graph.inputs} <= set(run.plan.feeds)
+    if dataset is not None and fed:
         inputs = chain(inputs, data_inputs(graph, run.plan, dataset, sizes))
     return {
         "greatest_difference": compare(content, graph, model, inputs),
-        "compared_on": ["random", "data"] if dataset is not None else ["random"],
+        "compared_on": ["random", "data"] if dataset is not None and fed else ["random"],
     }
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from dlspec.cli.rewriting import rewrite
 from dlspec.diagnostics import Diagnostic, Fix
+from dlspec.pipeline import STANDARD
 from dlspec.source import Source
-from dlspec.training.durable import write_durably
 
 
 def apply_safe_fixes(diagnostics: Iterable[Diagnostic]) -> dict[str, int]:
     """Apply the safe fixes; of fixes that overlap, the first in the file alone.
 
     Returns how many were applied to each file by its name. Text that did not come from
-    a file, and files that changed meanwhile, are left alone.
+    a file, packaged specs, and files that changed meanwhile, are left alone.
     Raises OSError where a file cannot be written.
     """
     by_source: dict[Source, list[Fix]] = {}
     for diagnostic in diagnostics:
         fix = diagnostic.fix
-        if fix is not None and fix.safe and fix.span.source.path is not None:
+        if fix is None or not fix.safe or fix.span.source.path is None:
+            continue
+        if not fix.span.source.name.startswith(STANDARD):
             by_source.setdefault(fix.span.source, []).append(fix)
     applied: dict[str, int] = {}
     for source, fixes in by_source.items():
@@ -39,7 +42,7 @@ def _apply(source: Source, fixes: list[Fix]) -> int:
     chosen = _without_overlaps(fixes)
     for fix in reversed(chosen):
         text = text[: fix.span.start] + fix.replacement + text[fix.span.end :]
-    write_durably(path.resolve(), head + text.encode("utf-8"))
+    rewrite(path.resolve(), head + text.encode("utf-8"))
     return len(chosen)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from dlspec.ir.forms import OnnxForm, TorchForm, Unsupported
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.types import TensorType, tensor
+from dlspec.layers import inferred
 
 _VALUES: tuple[Any, ...] = (2, 0, 0.5, True, (1, 0), (2, -1), (1,), (2, 0, 1), "identity")
 _TYPES = (
@@ -24,6 +25,10 @@ _TYPES = (
     tensor(8, dtype="int"),
     tensor(1, 8),
 )
+_MOST_TRIED = 10_000
+_METHODS = re.compile(r"^\{0\}\.(\w+)\(")
+REMARK = " ("
+"""Between a name and what is remarked of it."""
 _NAMES = re.compile(r"\b(?:nn|F|torch)\.\w+(?:\.\w+)*")
 
 
@@ -51,7 +56,7 @@ def _samples(
             if inputs in seen:
                 continue
             try:
-                outputs = instance.infer(inputs)
+                outputs = inferred(instance, inputs)
             except ShapeProblem:
                 continue
             seen.add(inputs)
@@ -61,7 +66,7 @@ def _samples(
 def _instances(layer: type[Layer]) -> Iterator[Layer]:
     fields = layer.model_fields.items()
     required = [field.alias or name for name, field in fields if field.is_required()]
-    for values in product(_VALUES, repeat=len(required)):
+    for values in islice(product(_VALUES, repeat=len(required)), _MOST_TRIED):
         try:
             yield layer(**dict(zip(required, values, strict=True)))
         except ValueError:
@@ -72,9 +77,19 @@ def _torch_names(form: TorchForm | Unsupported) -> list[str]:
     if isinstance(form, Unsupported):
         return [f"no: {form.because}"]
     if form.module is not None:
-        return [form.module.function]
+        return [_called(form.module.function, form)]
     expression = form.functional or form.forward
-    return _NAMES.findall(expression) or [re.sub(r"\{(\d)\}", _letter, expression)]
+    methods = [f"Tensor.{name}" for name in _METHODS.findall(expression)]
+    named = _NAMES.findall(expression) or methods
+    return named or [re.sub(r"\{(\d)\}", _letter, expression)]
+
+
+def _called(function: str, form: TorchForm) -> str:
+    """A constructor by where it is defined: in PyTorch, in a package, or in the emitted file."""
+    if "." in function:
+        return function
+    imported = (f"{module}.{name}" for module, name in form.imports if name == function)
+    return next(imported, f"{function}{REMARK}a class of the emitted file)")
 
 
 def _letter(match: re.Match[str]) -> str:

@@ -12,6 +12,8 @@ from dlspec.cli.exits import SPEC, EnvironmentFault, SpecFault, system_message
 from dlspec.cli.terminal import coloured, message, wants_colour
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlspec.api import Spec
     from dlspec.diagnostics import Diagnostic
     from dlspec.ir.graph import Graph, Program
@@ -56,6 +58,52 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         show_default=True,
         help="How to print what was found.",
     )
+
+
+def spec_files(paths: Iterable[str]) -> list[str]:
+    """The files meant: folders give the .dlnet files below them, hidden folders left out.
+
+    Raises EnvironmentFault for what does not exist, or a folder without specs.
+    """
+    from pathlib import Path
+
+    files: dict[str, None] = {}
+    for given in paths:
+        path = Path(given)
+        if not given or (given != "-" and not path.exists()):
+            raise EnvironmentFault(f"{given or '(empty name)'}: no such file or folder")
+        if given != "-" and path.is_dir():
+            below = [str(file) for file in sorted(path.rglob("*.dlnet")) if _visible(file, path)]
+            if not below:
+                raise EnvironmentFault(f"{given}: no .dlnet file in this folder or below it")
+            files.update(dict.fromkeys(below))
+        else:
+            files[given] = None
+    return list(files)
+
+
+def _visible(file: Path, folder: Path) -> bool:
+    inner = file.relative_to(folder).parts
+    return file.is_file() and not any(part.startswith(".") for part in inner)
+
+
+def spec_bytes(path: str) -> bytes:
+    """What a file or, for `-`, standard input holds; of a spec that is too large, too much.
+
+    Raises EnvironmentFault where the file cannot be read.
+    """
+    from pathlib import Path
+
+    from dlspec.syntax.text import SIZE_LIMIT
+
+    _refuse_unreadable(path)
+    if path == "-":
+        return sys.stdin.buffer.read(SIZE_LIMIT + 1)
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(SIZE_LIMIT + 1)
+    except OSError as problem:
+        raise EnvironmentFault(system_message(problem)) from problem
 
 
 def compiled(path: str, settings: Iterable[tuple[str, str]] = ()) -> Compiled:

@@ -25,6 +25,13 @@ def wants_colour(stream: IO[str] | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def width() -> int:
+    """The columns that text is wrapped to: those of the terminal, within what reads well."""
+    import shutil
+
+    return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
+
+
 def coloured(text: str, style: str) -> str:
     """A piece of a diagnostic as terminals colour it."""
     return click.style(text, **_COLOURS[style])  # type: ignore[arg-type]

@@ -103,7 +103,8 @@ def size_behind(path: Path, image: Image.Image, steps: ImageSteps) -> tuple[int,
     for step, new_height, new_width in steps:
         if step == "center_crop" and (new_height > height or new_width > width):
             raise ValueError(
-                f"{path}: `CenterCrop` cannot cut {new_height}×{new_width} out of {height}×{width}"
+                f"{path}: `CenterCrop` cannot cut {new_height}×{new_width} out of"
+                f" {height}×{width}"
             )
         height, width = new_height, new_width
     return height, width
@@ -161,8 +162,8 @@ def images_are_grey(paths: Sequence[Path], steps: ImageSteps) -> tuple[bool, int
         if len(sizes) > 1:
             ((h1, w1), first), ((h2, w2), second) = sizes.items()
             raise ValueError(
-                f"{second}: is {h2}×{w2} pixels and {first} is {h1}×{w1}; a `Resize` at the"
-                " beginning of `transform` gives all images one size"
+                f"{second}: is {h2}×{w2} pixels and {first} is {h1}×{w1}; a `Resize` at"
+                " the beginning of `transform` gives all images one size"
             )
     height, width = next(iter(sizes))
     return all_grey, height, width

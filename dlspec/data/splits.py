@@ -46,8 +46,8 @@ def split_indices(
     ]
     if sum(sizes) >= count:
         raise ValueError(
-            f"{count} examples cannot give {sizes[1]} for validation and {sizes[0]} for the"
-            " test and keep one for training"
+            f"{count} examples cannot give {sizes[1]} for validation and {sizes[0]} for"
+            " the test and keep one for training"
         )
     order = permutation(count, seed)
     for_test, for_validation, for_training = np.split(order, [sizes[0], sum(sizes)])

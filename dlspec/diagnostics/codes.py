@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "E0209": "a block that uses itself",
     "E0210": "a form that this version of dlspec does not know yet",
     "E0211": "a model without an input or an output",
+    "E0212": "a layer of another package that cannot be used",
     # E03 arguments and values
     "E0301": "an unknown argument",
     "E0302": "a missing argument",
@@ -87,11 +88,17 @@ CODES: dict[str, str] = {
     "E0706": "a size over 2^31",
     "E0707": "a name of over 64 characters",
     # warnings
+    "W0101": "a comment for dlspec that cannot be read",
+    "W0102": "an allowance that silences nothing",
     "W0201": "a value that nothing uses",
     "W0202": "a block that nothing uses",
+    "W0203": "a line whose result nothing uses",
     "W0301": "a bias that BatchNorm cancels",
     "W0401": "a Dense on an image that is not flattened",
     "W0402": "a softmax in the middle of a network",
     "W0403": "an activation written twice",
+    "W0404": "a Dropout behind the last layer",
+    "W0405": "a kernel larger than what it sees",
+    "W0501": "a softmax before a loss that has its own",
     "W0601": "a share for a split that the source makes itself",
 }

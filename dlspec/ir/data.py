@@ -33,6 +33,8 @@ class Source(Option):
     """
 
     path_arguments: ClassVar[tuple[str, ...]] = ()
+    field_names: ClassVar[tuple[str, ...]] = ()
+    """The names of its fields where they are known though not all of their types are."""
     has_test_split: ClassVar[bool] = False
     """True where the source itself says which examples are for the test."""
 
@@ -76,6 +78,7 @@ class Mnist(Source):
 class Idx(Source):
     summary = "images and labels in IDX files (MNIST's format), gzipped or not"
     path_arguments = ("images", "labels")
+    field_names = ("image", "label")
     kind: Literal["idx"] = "idx"
     images: RelativePath = Field(description="the file of images")
     labels: RelativePath = Field(description="the file of labels")
@@ -84,6 +87,7 @@ class Idx(Source):
 class ImageFolder(Source):
     summary = "images in a folder a class, or below train, validation and test"
     path_arguments = ("path",)
+    field_names = ("image", "label")
     kind: Literal["image_folder"] = "image_folder"
     path: RelativePath = Field(description="the folder")
 

@@ -47,13 +47,20 @@ class TorchForm(NamedTuple):
              without a submodule: `F.relu({0})`. Used in `forward` methods;
              `module` serves in `nn.Sequential`.
     definitions: source of helper classes or functions to be placed once in the
-             file, each beginning with `class Name(` or `def name(`.
+             file, each beginning with `class Name(` or `def name(`. Names they may use:
+             torch, nn, F, Tensor, and Any of `typing`.
+    imports: what the file imports for it, `(module, name)` each, as a layer of
+             another package has classes of its own. Built-in layers need none.
+    left_out: what keywords that `module` leaves out stand for, where that is not the layer's
+             field of that name.
     """
 
     module: Call | None = None
     forward: str = "{m}({0})"
     functional: str | None = None
     definitions: tuple[str, ...] = ()
+    imports: tuple[tuple[str, str], ...] = ()
+    left_out: Mapping[str, Argument] = _EMPTY
 
 
 class OnnxConstant(NamedTuple):

@@ -7,60 +7,28 @@ equal programs compare equal.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dlspec.ir.data import DataPlan
 from dlspec.ir.frozen import Field, Frozen
-from dlspec.ir.layer import AnyLayer
+from dlspec.ir.nodes import BaseNode, CallNode, LayerNode, Node, ParameterNode, Port
+from dlspec.ir.objective import Objective
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
+__all__ = [
+    "IR_VERSION",
+    "CallNode",
+    "Graph",
+    "LayerNode",
+    "Node",
+    "ParameterNode",
+    "Port",
+    "Program",
+]
+
 JsonValue: TypeAlias = Any
 IR_VERSION = 1
-
-
-class _Node(Frozen):
-    path: str
-    """The name within its graph, `conv1`: unique there, and a part of its weights' names."""
-    inputs: tuple[str, ...]
-    """Names of values of this graph."""
-    outputs: tuple[str, ...]
-    """Names of the values it makes: the spec's name where it has one, else the path."""
-    shares: str | None = None
-    """The path of an earlier node of this graph whose weights it uses (`layer`)."""
-
-
-class LayerNode(_Node):
-    """One layer."""
-
-    op: Literal["layer"] = "layer"
-    layer: AnyLayer
-
-
-class CallNode(_Node):
-    """One use of a block or model."""
-
-    op: Literal["call"] = "call"
-    graph: str
-    """The key of what is called in `Program.graphs`."""
-
-
-class ParameterNode(_Node):
-    """A learned tensor of its own (`parameter`). It has no inputs."""
-
-    op: Literal["parameter"] = "parameter"
-    initial: str
-    """`zeros`, `ones`, `normal(0.02)` …"""
-
-
-Node: TypeAlias = Annotated[LayerNode | CallNode | ParameterNode, Field(discriminator="op")]
-
-
-class Port(Frozen):
-    """A named input or output: `name` is what the spec calls it, `value` a value of the graph."""
-
-    name: str
-    value: str
 
 
 class Graph(Frozen):
@@ -72,6 +40,8 @@ class Graph(Frozen):
     """The declared name, `Bottleneck`."""
     is_model: bool
     arguments: dict[str, JsonValue]
+    defaults: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What stands as a default behind a parameter, where that is a plain value."""
     documentation: str = ""
     inputs: tuple[Port, ...]
     nodes: tuple[Node, ...]
@@ -80,11 +50,11 @@ class Graph(Frozen):
     types: dict[str, TensorType]
     """The type of every value."""
 
-    def input_types(self, node: _Node) -> tuple[TensorType, ...]:
+    def input_types(self, node: BaseNode) -> tuple[TensorType, ...]:
         """The types that flow into a node."""
         return tuple(self.types[name] for name in node.inputs)
 
-    def output_types(self, node: _Node) -> tuple[TensorType, ...]:
+    def output_types(self, node: BaseNode) -> tuple[TensorType, ...]:
         """The types that come out of a node."""
         return tuple(self.types[name] for name in node.outputs)
 
@@ -98,6 +68,9 @@ class Program(Frozen):
     models: tuple[str, ...]
     """Keys of the graphs that are the file's models with their default or given arguments,
     in the order of their declarations."""
+    objectives: dict[str, Objective] = Field(default_factory=dict[str, Objective])
+    """What the steps of `trains` minimise: the data's fields flow in, `loss` comes out. A call
+    in one is of the model being trained, whose name is in `shares`."""
     data: dict[str, DataPlan] = Field(default_factory=dict[str, DataPlan])
     trains: tuple[TrainPlan, ...] = ()
 

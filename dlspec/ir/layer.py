@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import prod, sqrt
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
 
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.fields import Json
@@ -14,6 +15,14 @@ from dlspec.ir.types import TensorType
 
 Initial: TypeAlias = tuple[Literal["uniform", "normal", "constant"], float]
 """Uniform within a bound of 0, normal with a standard deviation, or one value."""
+
+
+class Reach(NamedTuple):
+    """A window along one axis: it spans `cells`, padded ones among them, of which `size` exist."""
+
+    axis: str
+    cells: int
+    size: Dim
 
 
 class ShapeProblem(Exception):
@@ -56,6 +65,8 @@ class Layer(Frozen):
     """One sentence for the layer reference, with the paper where there is one."""
     example: ClassVar[str]
     """One line of a spec that uses it, `Conv(64, 3, padding=1) -> ReLU`."""
+    example_input: ClassVar[str] = "float[3, 32, 32]"
+    """The type of what flows into the example."""
     shape_rule: ClassVar[str]
     """The shape rule in words."""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -67,14 +78,26 @@ class Layer(Frozen):
     takes_activation: ClassVar[bool] = False
     """True for layers with weights: `activation=relu` is the stage `ReLU` behind it. It is not a
     field: elaboration makes the second layer."""
+    bias_axis: ClassVar[int | None] = None
+    """The axis along which a layer with `bias` adds it to the result, where it does."""
     cancels_bias: ClassVar[bool] = False
-    """True where a bias added just before changes nothing (it subtracts the mean)."""
+    """True where a bias added just before along the channels changes nothing (it subtracts their
+    means)."""
     on_last_axis: ClassVar[bool] = False
     """True where an image in front of it is hardly meant (`Dense`)."""
     idempotent: ClassVar[bool] = False
     """True where twice in a row is the same as once (`ReLU`)."""
     normalizes_scores: ClassVar[bool] = False
     """True for what belongs at the end of a classifier (`Softmax`)."""
+    gives_chances: ClassVar[bool] = False
+    """True where the results are shares or chances, or their logarithms, and no scores any more:
+    a loss that makes chances of scores itself is not for them."""
+    training_only: ClassVar[bool] = False
+    """True where values pass unchanged at inference (`Dropout`)."""
+    keeps_values: ClassVar[bool] = False
+    """True where the results are the input's values, at most in another shape (`Flatten`)."""
+    rearranges: ClassVar[bool] = False
+    """True where values may stand along other axes behind it, though the shape be the same."""
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 
@@ -118,6 +141,10 @@ class Layer(Frozen):
         """
         return 0
 
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        """What one window spans along each axis that it slides along; nothing for most layers."""
+        return ()
+
     def torch(
         self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
     ) -> TorchForm | Unsupported:
@@ -133,7 +160,7 @@ class Layer(Frozen):
     @property
     def has_bias(self) -> bool:
         """Whether it adds a learned bias to its result."""
-        return getattr(self, "bias", False) is True
+        return self.bias_axis is not None and getattr(self, "bias", False) is True
 
     def parameters(self, inputs: tuple[TensorType, ...]) -> Dim:
         """The number of learned values, from `weights`."""
@@ -144,15 +171,20 @@ def _dump(layer: Layer) -> dict[str, Any]:
     return {"kind": layer.kind, **layer.model_dump(mode="json")}
 
 
+def _none(kind: str) -> None:
+    """Knows no layer."""
+
+
 def _load(value: object, context: dict[str, Any]) -> Layer:
-    """A layer as it is, or from its JSON form by the kinds in the validation context."""
+    """A layer as it is, or from its JSON form: `layers` in the context finds its class by kind."""
     if isinstance(value, Layer):
         return value
-    kinds = cast("dict[str, type[Layer]]", context.get("layers", {}))
+    find = cast("Callable[[str], type[Layer] | None]", context.get("layers", _none))
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    cls = kinds.get(str(fields.get("kind")))
+    kind = str(fields.get("kind"))
+    cls = find(kind)
     if cls is None:
-        raise ValueError("not a known layer")
+        raise ValueError(f"the layer `{kind[:80]}` is not built in, nor in an installed package")
     arguments = {name: argument for name, argument in fields.items() if name != "kind"}
     return cls.model_validate_json(json.dumps(arguments))
 

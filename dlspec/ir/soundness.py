@@ -7,12 +7,14 @@ every reference is followed, so both are held to what elaboration makes, before 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import TypeAlias
 
 from dlspec.ir.dims import Dim, Quotient, substitute, symbols
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
-from dlspec.ir.layer import ShapeProblem
+from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE, MOST_LAYERS
+from dlspec.ir.objectivesoundness import step_faults
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
@@ -22,18 +24,24 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _INITIAL = re.compile(r"zeros|ones|(normal|uniform)\([-+]?[0-9.]+(e[-+]?[0-9]+)?\)")
 
 
-def fault(program: Program) -> str | None:
-    """The first thing that no spec could have made, as a sentence; None where all is sound."""
-    return next(_faults(program), None)
+Infer: TypeAlias = Callable[[Layer, tuple[TensorType, ...]], tuple[TensorType, ...]]
 
 
-def _faults(program: Program) -> Iterator[str]:
+def fault(program: Program, infer: Infer) -> str | None:
+    """The first thing that no spec could have made, as a sentence; None where all is sound.
+
+    infer: the types of a layer's results; it raises ShapeProblem where the inputs do not fit
+    """
+    return next(_faults(program, infer), None)
+
+
+def _faults(program: Program, infer: Infer) -> Iterator[str]:
     known: dict[str, Graph] = {}
     costs: dict[str, tuple[int, int]] = {}
     for key, graph in program.graphs.items():
         if key != graph.key:
             yield f"a graph is called `{key}` and `{graph.key}`"
-        yield from (f"graph `{key}`: {text}" for text in _graph_faults(graph, known))
+        yield from (f"graph `{key}`: {text}" for text in _graph_faults(graph, known, infer))
         layers, depth = costs[key] = _cost(graph, costs)
         if layers > MOST_LAYERS:
             yield f"graph `{key}` has more than {MOST_LAYERS:,} layers"
@@ -57,7 +65,7 @@ def _cost(graph: Graph, costs: dict[str, tuple[int, int]]) -> tuple[int, int]:
     return layers, 1 + max((depth for _, depth in inner), default=0)
 
 
-def _graph_faults(graph: Graph, known: dict[str, Graph]) -> Iterator[str]:
+def _graph_faults(graph: Graph, known: dict[str, Graph], infer: Infer) -> Iterator[str]:
     ports = (*graph.inputs, *graph.outputs, *graph.auxiliaries)
     names = [graph.key, graph.name, *graph.arguments, *graph.types]
     yield from _bad_names([*names, *(port.name for port in ports)])
@@ -74,7 +82,7 @@ def _graph_faults(graph: Graph, known: dict[str, Graph]) -> Iterator[str]:
             yield f"two nodes are called `{node.path}`"
         if node.shares is not None and not _alike(node, nodes.get(node.shares)):
             yield f"`{node.path}` cannot use the weights of `{node.shares}`"
-        if not _types_hold(graph, node, known):
+        if not _types_hold(graph, node, known, infer):
             yield f"the types around `{node.path}` are not what it makes of its inputs"
         values.update(node.outputs)
         nodes[node.path] = node
@@ -122,7 +130,7 @@ def _alike(node: Node, other: Node | None) -> bool:
     return False
 
 
-def _types_hold(graph: Graph, node: Node, known: dict[str, Graph]) -> bool:
+def _types_hold(graph: Graph, node: Node, known: dict[str, Graph], infer: Infer) -> bool:
     inputs, outputs = graph.input_types(node), graph.output_types(node)
     if isinstance(node, ParameterNode):
         return not inputs and len(outputs) == 1 and bool(_INITIAL.fullmatch(node.initial))
@@ -137,7 +145,7 @@ def _types_hold(graph: Graph, node: Node, known: dict[str, Graph]) -> bool:
     if len(inputs) < least or (most is not None and len(inputs) > most):
         return False
     try:
-        return node.layer.infer(inputs) == outputs
+        return infer(node.layer, inputs) == outputs
     except ShapeProblem:
         return False
 
@@ -154,6 +162,7 @@ def _train(program: Program, plan: TrainPlan) -> Iterator[str]:
         yield f"the model has no output `{plan.output[:80]}`"
     if set(plan.feeds) != {port.name for port in graph.inputs}:
         yield "`feeds` does not name the model's inputs"
+    yield from step_faults(program, plan)
     measured = {"loss", *(metric.kind for metric in plan.metrics)}
     for required in plan.requires:
         if required.metric not in measured:

@@ -57,8 +57,10 @@ class Identity(Activation):
     """`x` as it is, of any element type."""
 
     kind = "Identity"
+    keeps_values = True
     summary = "Passes its input on unchanged."
     example = "Dense(10) -> Identity"
+    example_input = "float[64]"
     aliases = ("Passthrough", "NoOp")
     non_decreasing = True
 
@@ -90,8 +92,10 @@ class Sigmoid(Activation):
     """`1 / (1 + exp(-x))`."""
 
     kind = "Sigmoid"
+    gives_chances = True
     summary = "The logistic function, 1 / (1 + exp(-x))."
     example = "Dense(1) -> Sigmoid"
+    example_input = "float[64]"
     aliases = ("Logistic",)
     torch_module = "nn.Sigmoid"
     torch_function = "torch.sigmoid"
@@ -104,6 +108,7 @@ class Tanh(Activation):
     kind = "Tanh"
     summary = "The hyperbolic tangent."
     example = "Dense(84) -> Tanh"
+    example_input = "float[64]"
     aliases = ("TanH",)
     torch_module = "nn.Tanh"
     torch_function = "torch.tanh"
@@ -132,8 +137,10 @@ class Softmax(_AlongAxis):
 
     kind = "Softmax"
     normalizes_scores = True
+    gives_chances = True
     summary = "Shares that sum to 1 along an axis, exp(x) / Σ exp(x)."
-    example = "Dense(classes) -> Softmax"
+    example = "Dense(10) -> Softmax"
+    example_input = "float[64]"
     torch_module = "nn.Softmax"
     torch_function = "F.softmax"
     onnx_op = "Softmax"
@@ -144,8 +151,10 @@ class LogSoftmax(_AlongAxis):
 
     kind = "LogSoftmax"
     normalizes_scores = True
+    gives_chances = True
     summary = "The logarithm of Softmax, computed stably."
-    example = "Dense(classes) -> LogSoftmax"
+    example = "Dense(10) -> LogSoftmax"
+    example_input = "float[64]"
     torch_module = "nn.LogSoftmax"
     torch_function = "F.log_softmax"
     onnx_op = "LogSoftmax"

@@ -40,7 +40,7 @@ def torch_norm(
     definition = f'''class {new}(nn.{name}):
     """`nn.{name}` with a learned {kept} alone."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.register_parameter("{dropped}", None)
 '''

@@ -17,14 +17,14 @@ from dlspec.layers.shapes import fixed, needs_float
 _SELF_ATTENTION = '''class SelfAttention(nn.MultiheadAttention):
     """Every position of a sequence looks at every other."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x, x, x, need_weights=False)[0]
 '''
 
 _CAUSAL_SELF_ATTENTION = '''class CausalSelfAttention(nn.MultiheadAttention):
     """Every position of a sequence looks at itself and the earlier ones."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         length = x.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
         return super().forward(
@@ -35,7 +35,7 @@ _CAUSAL_SELF_ATTENTION = '''class CausalSelfAttention(nn.MultiheadAttention):
 _CAUSAL_ATTENTION = '''class CausalAttention(nn.MultiheadAttention):
     """Every query looks at the keys up to its own position."""
 
-    def forward(self, query, key, value):
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         length = query.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=query.device)
         mask = {"attn_mask": later.triu(1), "is_causal": True}
@@ -49,6 +49,7 @@ class Attention(Layer):
     kind = "Attention"
     summary = "Multi-head attention of a sequence, or of (query, key, value) (Vaswani 2017)."
     example = "it + (LayerNorm -> Attention(8, causal=true))"
+    example_input = "float[50, 64]"
     shape_rule = "the shape of the query stays, [length, features]; `heads` divides the features"
     inputs: ClassVar[tuple[int, int | None]] = (1, 3)
     aliases = ("MultiheadAttention", "MultiHeadAttention", "SelfAttention")

@@ -9,11 +9,11 @@ from dlspec.ir.arguments import Expected, Padding, PositiveInt, Size
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm
 from dlspec.ir.frozen import Field
-from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.expressions import called, short
 from dlspec.layers.shapes import fixed
-from dlspec.layers.windows import AXES, Window, onnx_pads, slid, spatial, window
+from dlspec.layers.windows import AXES, Window, onnx_pads, reaches, slid, spatial, window
 
 PaddingMode: TypeAlias = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"],
@@ -37,6 +37,7 @@ class Convolution(Layer):
     """The rules that `Conv` and `DepthwiseConv` share; they differ in filters and groups."""
 
     takes_activation = True
+    bias_axis = 0
     ranks = (1, 2, 3)
     shape_rule = (
         "each spatial axis becomes floor((size + padding - dilation * (kernel - 1) - 1) / stride)"
@@ -68,6 +69,9 @@ class Convolution(Layer):
         check_padding_mode(self, self.padding_mode, sizes, w.before, w.after)
         return (inputs[0].with_shape((filters, *places)),)
 
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        return reaches(self.window(inputs), inputs[0])
+
     def weights(self, inputs: tuple[TensorType, ...]) -> dict[str, tuple[int, ...]]:
         channels, filters, groups = self.channels_and_groups(inputs)
         kernel = self.window(inputs).kernel
@@ -97,7 +101,10 @@ class Convolution(Layer):
         if w.symmetric and self.padding_mode != "zeros":
             kwargs["padding_mode"] = self.padding_mode
         call = Call(f"nn.Conv{w.rank}d", (channels, filters, short(w.kernel)), kwargs)
-        return TorchForm(call) if w.symmetric else TorchForm(call, self._padded_first(w))
+        left_out: dict[str, Argument] = {"padding": 0 if self.padding == "same" else self.padding}
+        if w.symmetric:
+            return TorchForm(call, left_out=left_out)
+        return TorchForm(call, self._padded_first(w), left_out=left_out)
 
     def _padded_first(self, w: Window) -> str:
         mode: dict[str, Argument] = {}
@@ -142,7 +149,7 @@ class Conv(Convolution):
     filters: PositiveInt = Field(description="channels of the result")
     kernel: Size = Field(description="size of the kernel along each spatial axis")
     stride: Size = Field(1, description="steps between two places of the kernel")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     dilation: Size = Field(1, description="steps between two taps of the kernel")
     groups: PositiveInt = Field(1, description="groups of channels that see only each other")
     bias: bool = Field(True, description="whether a learned bias is added")
@@ -166,7 +173,7 @@ class DepthwiseConv(Convolution):
     kernel: Size = Field(description="size of the kernel along each spatial axis")
     multiplier: PositiveInt = Field(1, description="channels of the result for each of the input")
     stride: Size = Field(1, description="steps between two places of the kernel")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     dilation: Size = Field(1, description="steps between two taps of the kernel")
     bias: bool = Field(True, description="whether a learned bias is added")
     padding_mode: PaddingMode = Field("zeros", description="what the added cells hold")

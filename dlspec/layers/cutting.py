@@ -28,7 +28,8 @@ class Split(Layer):
 
     kind = "Split"
     summary = "Cuts a tensor into equal parts, or parts of given sizes, along an axis."
-    example = "q, k, v = it -> Dense(3 * width) -> Split(3)"
+    example = "Dense(192) -> Split(3) -> Attention(8)"
+    example_input = "float[50, 64]"
     shape_rule = "one result for each part, with its share of the axis"
     aliases = ("Chunk",)
 
@@ -98,7 +99,7 @@ class Slice(Layer):
 
     kind = "Slice"
     summary = "A range along an axis; `x[a..b]` is the same along axis 0."
-    example = "Slice(0, 16, axis=channels)"
+    example = "Slice(0, 2, axis=channels) -> Conv(8, 3)"
     shape_rule = "the size of the axis becomes ⌈(stop - start) / stride⌉"
     aliases = ("StridedSlice", "Narrow")
 

@@ -21,6 +21,7 @@ class Dense(Layer):
     aliases = ("Linear", "FullyConnected", "InnerProduct", "Gemm")
     takes_activation = True
     on_last_axis = True
+    bias_axis = -1
 
     units: PositiveInt = Field(description="size of the last axis of the result")
     bias: bool = Field(True, description="whether a learned bias is added")

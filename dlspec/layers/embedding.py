@@ -13,11 +13,11 @@ from dlspec.layers.shapes import fixed, needs_float
 _POSITION_EMBEDDING = '''class PositionEmbedding(nn.Module):
     """Adds a learned vector for each position."""
 
-    def __init__(self, length, width):
+    def __init__(self, length: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(0.02 * torch.randn(length, width))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.weight[: x.shape[1]]
 '''
 
@@ -37,7 +37,8 @@ class Embedding(Layer):
 
     kind = "Embedding"
     summary = "A learned vector for each number from 0 to below `vocab`."
-    example = "layer embed = Embedding(65, 384)"
+    example = "Embedding(65, 384) -> LSTM(512)"
+    example_input = "int[50]"
     shape_rule = "a last axis of `width` is added"
 
     vocab: PositiveInt = Field(description="how many different numbers there are")
@@ -67,6 +68,7 @@ class OneHot(Layer):
     kind = "OneHot"
     summary = "A vector with a 1 at the place of the number, and 0 elsewhere."
     example = "OneHot(65) -> LSTM(512)"
+    example_input = "int[50]"
     shape_rule = "a last axis of `classes` is added"
     aliases = ("CategoryEncoding",)
 
@@ -93,6 +95,7 @@ class PositionEmbedding(Layer):
     kind = "PositionEmbedding"
     summary = "Adds a learned vector for each position of a sequence (Gehring 2017)."
     example = "Embedding(65, 384) -> PositionEmbedding(256)"
+    example_input = "int[50]"
     shape_rule = "the shape stays; [length, features] with at most `length` positions"
 
     length: PositiveInt = Field(description="the greatest length of a sequence")

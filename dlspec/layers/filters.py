@@ -61,12 +61,14 @@ Kernel: TypeAlias = Annotated[
 _DEFINITION = '''class Filter(nn.Module):
     """One fixed kernel on every channel; the size of the image stays."""
 
-    def __init__(self, kernel, divisor=1):
+    def __init__(
+        self, kernel: tuple[tuple[float, ...], ...], divisor: float = 1
+    ) -> None:
         super().__init__()
         weight = torch.tensor(kernel, dtype=torch.float32) / divisor
         self.register_buffer("kernel", weight[None, None], persistent=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         height, width = self.kernel.shape[2:]
         x = F.pad(x, ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2))

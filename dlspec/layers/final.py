@@ -7,7 +7,7 @@ from typing import get_args
 
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.layer import Layer
-from dlspec.ir.training import AnyLoss, Loss
+from dlspec.ir.losses import AnyLoss, Loss
 
 
 @cache
@@ -15,6 +15,12 @@ def absorbed_kinds() -> frozenset[str]:
     """The kinds of layers that some loss takes over, `Softmax` and `Sigmoid`."""
     losses: tuple[type[Loss], ...] = get_args(get_args(AnyLoss)[0])
     return frozenset(loss.from_logits for loss in losses if loss.from_logits is not None)
+
+
+def _is_absorbed(graph: Graph, node: LayerNode) -> bool:
+    """Whether a loss takes the layer over. Losses make shares along the last axis."""
+    last = graph.types[node.outputs[0]].rank - 1
+    return node.layer.kind in absorbed_kinds() and getattr(node.layer, "axis", -1) in (-1, last)
 
 
 def final_layer(program: Program, graph: Graph, value: str) -> tuple[Graph, LayerNode] | None:
@@ -26,7 +32,7 @@ def final_layer(program: Program, graph: Graph, value: str) -> tuple[Graph, Laye
         if value not in node.outputs:
             continue
         if isinstance(node, LayerNode):
-            return (graph, node) if node.layer.kind in absorbed_kinds() else None
+            return (graph, node) if _is_absorbed(graph, node) else None
         if isinstance(node, CallNode):
             inner = program.graphs[node.graph]
             port = inner.outputs[node.outputs.index(value)]

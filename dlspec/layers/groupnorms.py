@@ -90,7 +90,7 @@ class InstanceNorm(Layer):
     kind = "InstanceNorm"
     cancels_bias: ClassVar[bool] = True
     summary = "Normalisation of each channel of each example by itself (Ulyanov et al. 2016)."
-    example = "Conv(64, 7) -> InstanceNorm(scale=true, shift=true) -> ReLU"
+    example = "Conv(64, 7, bias=false) -> InstanceNorm(scale=true, shift=true) -> ReLU"
     shape_rule = "the shape stays; each channel, axis 0, is normalised"
     aliases = ("InstanceNormalization",)
     ranks = (1, 2, 3)

@@ -51,7 +51,7 @@ class Stack(Layer):
 
     kind = "Stack"
     summary = "Joins tensors of one shape along a new axis."
-    example = "(left, right) -> Stack"
+    example = "(Conv(8, 3), Conv(8, 3)) -> Stack"
     shape_rule = "a new axis with one entry for each tensor"
     inputs: ClassVar[tuple[int, int | None]] = (2, None)
     aliases = ("Pack",)

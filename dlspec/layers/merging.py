@@ -51,7 +51,7 @@ class Add(Elementwise):
 
     kind = "Add"
     summary = "The elementwise sum of two or more tensors; `a + b` is the same."
-    example = "(it, skip) -> Add -> ReLU"
+    example = "(it, Conv(3, 3, padding=1)) -> Add -> ReLU"
     aliases = ("Eltwise",)
     verb = "added"
 
@@ -61,7 +61,7 @@ class Multiply(Elementwise):
 
     kind = "Multiply"
     summary = "The elementwise product of two or more tensors; `a * b` is the same."
-    example = "(it, gate) -> Multiply"
+    example = "(it, Conv(3, 1, activation=sigmoid)) -> Multiply"
     aliases = ("Mul",)
     verb = "multiplied"
     symbol = "*"
@@ -73,7 +73,7 @@ class Average(Elementwise):
 
     kind = "Average"
     summary = "The elementwise mean of two or more tensors."
-    example = "(left, right) -> Average"
+    example = "(Conv(8, 3), Conv(8, 3)) -> Average"
     verb = "averaged"
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
@@ -94,7 +94,7 @@ class Maximum(Elementwise):
 
     kind = "Maximum"
     summary = "The elementwise maximum of two or more tensors."
-    example = "(left, right) -> Maximum"
+    example = "(Conv(8, 3), Conv(8, 3)) -> Maximum"
     aliases = ("Maxout",)
     verb = "compared"
     onnx_op = "Max"

@@ -88,7 +88,8 @@ class LayerNorm(Layer):
 
     kind = "LayerNorm"
     summary = "Normalisation over the last axis (Ba et al. 2016)."
-    example = "it + (LayerNorm -> Attention(heads, causal=true))"
+    example = "it + (LayerNorm -> Attention(8, causal=true))"
+    example_input = "float[50, 64]"
     shape_rule = "the shape stays; the last axis is normalised"
     aliases = ("LayerNormalization",)
 
@@ -128,7 +129,8 @@ class RMSNorm(Layer):
 
     kind = "RMSNorm"
     summary = "Division by the root mean square of the last axis (Zhang, Sennrich 2019)."
-    example = "it + (RMSNorm -> Attention(heads, causal=true))"
+    example = "it + (RMSNorm -> Attention(8, causal=true))"
+    example_input = "float[50, 64]"
     shape_rule = "the shape stays; the last axis is normalised"
     aliases = ("RMSNormalization",)
 

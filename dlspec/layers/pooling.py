@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, ClassVar
 from dlspec.ir.arguments import OptionalSize, Padding, Size
 from dlspec.ir.forms import Argument, Call, OnnxForm, OnnxNode, TorchForm, Unsupported
 from dlspec.ir.frozen import Field
-from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import scalar
 from dlspec.layers.expressions import called, short
-from dlspec.layers.windows import AXES, Window, blind_axis, onnx_pads, slid, spatial, window
+from dlspec.layers.windows import (
+    AXES,
+    Window,
+    blind_axis,
+    onnx_pads,
+    reaches,
+    slid,
+    spatial,
+    window,
+)
 
 
 class _Pool(Layer):
@@ -57,6 +66,9 @@ class _Pool(Layer):
                 help=f"a dilation of at most {sizes[blind]} fits",
             )
         return (inputs[0].with_shape((inputs[0].shape[0], *places)),)
+
+    def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        return reaches(self.window(inputs), inputs[0])
 
     def _check_padding(self, w: Window) -> None:
         for i, axis in enumerate(AXES[w.rank]):
@@ -104,7 +116,7 @@ class MaxPool(_Pool):
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     dilation: Size = Field(1, description="steps between two cells of a window")
     ceil: bool = Field(False, description="whether a last window may reach over the end")
 
@@ -159,7 +171,7 @@ class AvgPool(_Pool):
 
     size: Size = Field(description="size of the window along each spatial axis")
     stride: OptionalSize = Field(None, description="steps between two windows; `size` by default")
-    padding: Padding = Field(0, description="cells added at both ends, `same` or `valid`")
+    padding: Padding = Field(0, description="cells added at both ends of each axis")
     ceil: bool = Field(False, description="whether a last window may reach over the end")
     count_include_pad: bool = Field(
         True, description="whether added cells count into the mean; with `same` they never do"

@@ -18,7 +18,8 @@ class MatMul(Layer):
 
     kind = "MatMul"
     summary = "The matrix product of two tensors over their last two axes."
-    example = "(weights, values) -> MatMul"
+    example = "(Softmax, Dense(64)) -> MatMul"
+    example_input = "float[50, 50]"
     shape_rule = "[…, n, k] and […, k, m] give […, n, m]; the axes in front are broadcast"
     inputs: ClassVar[tuple[int, int | None]] = (2, 2)
     aliases = ("BatchMatMul", "Matmul", "Bmm")
@@ -67,7 +68,8 @@ class Dot(Layer):
 
     kind = "Dot"
     summary = "The inner product of two tensors along their last axis."
-    example = "(query, key) -> Dot"
+    example = "(Dense(16), Dense(16)) -> Dot"
+    example_input = "float[64]"
     shape_rule = "the last axis is gone; the axes in front are broadcast"
     inputs: ClassVar[tuple[int, int | None]] = (2, 2)
 

@@ -80,6 +80,7 @@ class ELU(Activation):
     kind = "ELU"
     summary = "The exponential linear unit (Clevert 2015)."
     example = "Dense(100) -> ELU"
+    example_input = "float[64]"
     aliases = ("Elu",)
     torch_module = "nn.ELU"
     torch_function = "F.elu"
@@ -92,6 +93,7 @@ class SELU(Activation):
     kind = "SELU"
     summary = "The self-normalising exponential linear unit (Klambauer 2017)."
     example = "Dense(100) -> SELU"
+    example_input = "float[64]"
     aliases = ("Selu",)
     torch_module = "nn.SELU"
     torch_function = "F.selu"
@@ -103,7 +105,8 @@ class GELU(Activation):
 
     kind = "GELU"
     summary = "The Gaussian error linear unit, x Φ(x) (Hendrycks, Gimpel 2016)."
-    example = "LayerNorm -> Dense(4 * width) -> GELU -> Dense(width)"
+    example = "LayerNorm -> Dense(256) -> GELU -> Dense(64)"
+    example_input = "float[50, 64]"
     aliases = ("Gelu",)
     torch_module = "nn.GELU"
     torch_function = "F.gelu"
@@ -165,6 +168,7 @@ class Softplus(Activation):
     kind = "Softplus"
     summary = "A smooth rectifier, log(1 + exp(x))."
     example = "Dense(1) -> Softplus"
+    example_input = "float[64]"
     aliases = ("SoftPlus",)
     torch_module = "nn.Softplus"
     torch_function = "F.softplus"

@@ -202,6 +202,7 @@ class RNN(Recurrent):
     kind = "RNN"
     summary = "The plain recurrent layer (Elman 1990)."
     example = "OneHot(65) -> RNN(128) -> Dense(65)"
+    example_input = "int[50]"
     aliases = ("SimpleRNN",)
     gates = (0,)
 
@@ -229,6 +230,7 @@ class LSTM(Recurrent):
     kind = "LSTM"
     summary = "The long short-term memory (Hochreiter, Schmidhuber 1997)."
     example = "OneHot(65) -> LSTM(512, layers=2) -> Dense(65)"
+    example_input = "int[50]"
     gates = (0, 3, 1, 2)  # input, forget, cell, output becomes input, output, forget, cell
     _final: ClassVar[str] = "[0]"  # the second result is (state, cell)
 
@@ -245,6 +247,7 @@ class GRU(Recurrent):
     kind = "GRU"
     summary = "The gated recurrent unit (Cho 2014)."
     example = "OneHot(65) -> GRU(256, return=last) -> Dense(2)"
+    example_input = "int[50]"
     gates = (1, 0, 2)  # reset, update, new becomes update, reset, new
     attributes: ClassVar[dict[str, int]] = {"linear_before_reset": 1}
 

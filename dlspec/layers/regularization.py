@@ -15,11 +15,11 @@ from dlspec.layers.shapes import needs_float
 _DROP_PATH = '''class DropPath(nn.Module):
     """Drops the whole branch for a random share of the examples, in training alone."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         kept = torch.rand(len(x), device=x.device) >= self.rate
@@ -30,16 +30,18 @@ _DROP_PATH = '''class DropPath(nn.Module):
 _GAUSSIAN_NOISE = '''class GaussianNoise(nn.Module):
     """Adds normally distributed noise, in training alone."""
 
-    def __init__(self, stddev):
+    def __init__(self, stddev: float) -> None:
         super().__init__()
         self.stddev = stddev
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.stddev * torch.randn_like(x) if self.training else x
 '''
 
 
 class _TrainingOnly(Layer):
+    training_only: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
     shape_rule: ClassVar[str] = "the shape stays"
 
     def infer(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
@@ -55,7 +57,8 @@ class Dropout(_TrainingOnly):
 
     kind = "Dropout"
     summary = "Sets a random share of the elements to 0 in training (Srivastava 2014)."
-    example = "Dense(4096, activation=relu) -> Dropout(0.5)"
+    example = "Dense(4096, activation=relu) -> Dropout(0.5) -> Dense(10)"
+    example_input = "float[64]"
 
     rate: Fraction = Field(0.5, description="share of the elements that are dropped")
 
@@ -68,7 +71,7 @@ class SpatialDropout(_TrainingOnly):
 
     kind = "SpatialDropout"
     summary = "Sets a random share of the channels to 0 in training (Tompson 2015)."
-    example = "Conv(64, 3, padding=1) -> SpatialDropout(0.2)"
+    example = "Conv(64, 3, padding=1) -> SpatialDropout(0.2) -> Conv(64, 3)"
     shape_rule = "the shape stays; channels and 1 to 3 spatial axes"
     ranks = (1, 2, 3)
     aliases = ("Dropout1d", "Dropout2d", "Dropout3d")
@@ -97,6 +100,7 @@ class DropPath(_TrainingOnly):
     kind = "DropPath"
     summary = "Drops a residual branch for a random share of the examples (Huang 2016)."
     example = "it + (LayerNorm -> Attention(8) -> DropPath(0.1))"
+    example_input = "float[50, 64]"
     aliases = ("StochasticDepth",)
 
     rate: Fraction = Field(description="share of the examples whose branch is dropped")
@@ -111,6 +115,7 @@ class GaussianNoise(_TrainingOnly):
     kind = "GaussianNoise"
     summary = "Adds normally distributed noise in training."
     example = "GaussianNoise(0.1) -> Dense(64)"
+    example_input = "float[64]"
 
     stddev: NonNegativeFloat = Field(description="standard deviation of the noise")
 
@@ -122,8 +127,10 @@ class StopGradient(Layer):
     """Passes values on and no gradient back."""
 
     kind = "StopGradient"
+    keeps_values: ClassVar[bool] = True
     summary = "Passes values on, and no gradient back."
-    example = "fake = normal(100) -> Generator -> StopGradient"
+    example = "Dense(64) -> StopGradient -> Dense(10)"
+    example_input = "float[64]"
     shape_rule = "the shape stays"
     aliases = ("Detach",)
 

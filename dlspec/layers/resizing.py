@@ -254,7 +254,7 @@ class CenterCrop(Layer):
 
     kind = "CenterCrop"
     summary = "Cuts the middle out of an image."
-    example = "skip = encoded -> CenterCrop(it.height)"
+    example = "CenterCrop(28) -> Conv(8, 3)"
     shape_rule = "each spatial axis becomes `size`, from (input - size) // 2 on"
     aliases = ("Crop", "Cropping1D", "Cropping2D", "Cropping3D")
     ranks = (1, 2, 3)

@@ -47,6 +47,7 @@ class Flatten(Layer):
     """Joins the axes from `start` on into one, the last running fastest."""
 
     kind = "Flatten"
+    keeps_values = True
     summary = "Joins all axes, or those from `start` on, into one."
     example = "MaxPool(2) -> Flatten -> Dense(10)"
     shape_rule = "the axes from `start` on become one with the product of their sizes"
@@ -82,8 +83,11 @@ class Reshape(Layer):
     """The same elements in their order, in another shape."""
 
     kind = "Reshape"
+    keeps_values = True
+    rearranges = True
     summary = "Gives the elements another shape, in the same order."
     example = "Dense(784) -> Reshape((1, 28, 28))"
+    example_input = "float[64]"
     shape_rule = "the new shape has as many elements; one -1 stands for what is left"
     aliases = ("View", "Unflatten")
 
@@ -140,6 +144,8 @@ class Permute(Layer):
     """The axes in another order."""
 
     kind = "Permute"
+    keeps_values = True
+    rearranges = True
     summary = "Puts the axes in another order."
     example = "Permute((1, 2, 0))"
     shape_rule = "axis i of the result is axis order[i] of the input"
@@ -176,8 +182,10 @@ class Squeeze(Layer):
     """Takes an axis of size 1 away."""
 
     kind = "Squeeze"
+    keeps_values = True
     summary = "Takes an axis of size 1 away."
     example = "Squeeze(0)"
+    example_input = "float[1, 28, 28]"
     shape_rule = "the axis, of size 1, is gone"
 
     axis: Axis = Field(description="the axis that goes")
@@ -214,6 +222,7 @@ class Unsqueeze(Layer):
     """Adds an axis of size 1."""
 
     kind = "Unsqueeze"
+    keeps_values = True
     summary = "Adds an axis of size 1."
     example = "Unsqueeze(0)"
     shape_rule = "a new axis of size 1 stands at `axis` of the result"
@@ -241,6 +250,7 @@ class Expand(Layer):
     kind = "Expand"
     summary = "Repeats a tensor along its axes of size 1, up to a shape."
     example = "Unsqueeze(1) -> Expand((64, 28, 28))"
+    example_input = "float[64, 28]"
     shape_rule = "axes of size 1 become those of `shape`; -1 keeps an axis"
     aliases = ("BroadcastTo",)
 

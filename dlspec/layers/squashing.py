@@ -14,8 +14,10 @@ class HardSigmoid(Activation):
     """`min(max(x / 6 + 1/2, 0), 1)`."""
 
     kind = "HardSigmoid"
+    gives_chances = True
     summary = "The sigmoid in three straight pieces, slope 1/6 (MobileNet v3, Howard 2019)."
     example = "Dense(16) -> HardSigmoid"
+    example_input = "float[64]"
     aliases = ("Hardsigmoid",)
     torch_module = "nn.Hardsigmoid"
     torch_function = "F.hardsigmoid"
@@ -31,6 +33,7 @@ class Softsign(Activation):
     kind = "Softsign"
     summary = "x / (1 + |x|)."
     example = "Dense(32) -> Softsign"
+    example_input = "float[64]"
     aliases = ("SoftSign",)
     torch_module = "nn.Softsign"
     torch_function = "F.softsign"
@@ -43,6 +46,7 @@ class Step(Activation):
     kind = "Step"
     summary = "The threshold of the perceptron: 1 where x ≥ 0, else 0 (Rosenblatt 1958)."
     example = "Dense(1) -> Step"
+    example_input = "float[64]"
     aliases = ("Heaviside",)
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:
@@ -65,6 +69,7 @@ class Sign(Activation):
     kind = "Sign"
     summary = "The sign of each element: -1, 0 or 1."
     example = "Dense(1) -> Sign"
+    example_input = "float[64]"
     onnx_op = "Sign"
 
     def torch(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> TorchForm:

@@ -33,6 +33,7 @@ class ConvTranspose(Layer):
     )
     aliases = ("Deconvolution", "Deconv", "TransposedConv", "ConvTransposed")
     takes_activation = True
+    bias_axis = 0
     ranks = (1, 2, 3)
 
     filters: PositiveInt = Field(description="channels of the result")

@@ -56,7 +56,7 @@ class GlobalAvgPool(_GlobalPool):
 
     kind = "GlobalAvgPool"
     summary = "The mean of each channel (Lin et al. 2013)."
-    example = "GlobalAvgPool -> Dense(classes)"
+    example = "GlobalAvgPool -> Dense(10)"
     aliases = (
         "GlobalAveragePool",
         "GlobalAveragePooling",
@@ -75,7 +75,7 @@ class GlobalMaxPool(_GlobalPool):
     kind = "GlobalMaxPool"
     takes_maximum: ClassVar[bool] = True
     summary = "The greatest value of each channel."
-    example = "GlobalMaxPool -> Dense(classes)"
+    example = "GlobalMaxPool -> Dense(10)"
     aliases = ("GlobalMaxPooling", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
     method = "amax"
     module = "AdaptiveMaxPool"

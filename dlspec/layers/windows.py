@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from dlspec.ir.dims import Dim, divides
 from dlspec.ir.forms import OnnxConstant
-from dlspec.ir.layer import Layer, ShapeProblem
+from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.shapes import needs_float
 
@@ -117,6 +117,11 @@ def per_axis(layer: Layer, argument: str, value: Sizes, rank: int) -> tuple[int,
             help=f"give one number, or {rank} in a tuple",
         )
     return value
+
+
+def reaches(w: Window, x: TensorType) -> tuple[Reach, ...]:
+    """What a window spans along each spatial axis of its input."""
+    return tuple(map(Reach, AXES[w.rank], w.reach, x.shape[1:]))
 
 
 def window(

@@ -95,7 +95,9 @@ def note_unused(scope: Scope, frame: Frame) -> None:
         if binding.used or contains_unknown(binding.value):
             frame.context.used_places.add(binding.span)
         else:
-            frame.context.unused.append((name, binding))
+            active = frame.context.active
+            place = active[-1].declaration.span if active else binding.span
+            frame.context.unused.append((name, binding, place))
 
 
 # --- if, repeat, for ---------------------------------------------------------------

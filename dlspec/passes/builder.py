@@ -5,56 +5,56 @@ from __future__ import annotations
 from typing import Any
 
 from dlspec.ir.dims import Dim
-from dlspec.ir.graph import CallNode, LayerNode, Node, ParameterNode, Port
+from dlspec.ir.graph import CallNode, LayerNode, ParameterNode, Port
 from dlspec.ir.layer import Layer
+from dlspec.ir.nodes import BaseNode
 from dlspec.ir.reserved import path_for
 from dlspec.ir.types import TensorType
 from dlspec.layers import snake_case
 from dlspec.passes.scope import Scope
-from dlspec.passes.values import Tensor
+from dlspec.passes.values import Tensor, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
 
 
 class Draft:
-    """A node while its graph is being built: its names may still change."""
+    """A node while its graph is being built: its names may still change.
 
-    __slots__ = ("graph", "initial", "inputs", "layer", "outputs", "path", "shares")
+    cls: what it becomes; rest: the fields of that beside path, inputs, outputs and `shares`.
+    """
+
+    __slots__ = ("cls", "inputs", "outputs", "path", "rest", "shares")
 
     def __init__(
         self,
         path: str,
         inputs: tuple[Tensor, ...],
         outputs: tuple[Tensor, ...],
-        *,
-        layer: Layer | None = None,
-        graph: str = "",
-        initial: str = "",
+        cls: type[BaseNode],
         shares: str | None = None,
+        **rest: Any,
     ) -> None:
         self.path = path
         self.inputs = inputs
         self.outputs = outputs
-        self.layer = layer
-        self.graph = graph
-        self.initial = initial
+        self.cls = cls
         self.shares = shares
+        self.rest = rest
 
-    def freeze(self) -> Node:
-        """The node. Its parts are the compiler's own, so Pydantic need not check them again."""
-        inputs = tuple(value.name for value in self.inputs)
-        outputs = tuple(value.name for value in self.outputs)
-        common: dict[str, Any] = {
-            "path": self.path,
-            "inputs": inputs,
-            "outputs": outputs,
-            "shares": self.shares,
-        }
-        if self.layer is not None:
-            return LayerNode.model_construct(op="layer", layer=self.layer, **common)
-        if self.graph:
-            return CallNode.model_construct(op="call", graph=self.graph, **common)
-        return ParameterNode.model_construct(op="parameter", initial=self.initial, **common)
+    @property
+    def kind(self) -> str:
+        """The name of the layer, or the key of the block or model that is called."""
+        return self.rest["layer"].kind if "layer" in self.rest else self.rest.get("graph", "")
+
+    def freeze(self) -> BaseNode:
+        """The node. Its parts are the compiler's own, so they need not be checked again."""
+        return self.cls.model_construct(
+            path=self.path,
+            inputs=tuple(value.name for value in self.inputs),
+            outputs=tuple(value.name for value in self.outputs),
+            shares=self.shares,
+            **self.rest,
+        )
 
 
 class GraphBuilder:
@@ -69,6 +69,7 @@ class GraphBuilder:
         self.requirements: list[tuple[tree.RequireStatement, Scope]] = []
         self.spans: dict[str, Span] = {}
         self.layers = 0
+        self._kept: set[Tensor] = set()
         self._paths: set[str] = set()
         self._counters: dict[str, int] = {}
         self._values: set[str] = set()
@@ -111,6 +112,16 @@ class GraphBuilder:
             self._values.add(name)
             value.name = name
 
+    def keep(self, value: Value) -> None:
+        """Remember that the spec names these values, or says that it does not want them."""
+        waiting: list[Value] = [value]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, Tensor):
+                self._kept.add(item)
+            elif isinstance(item, tuple):
+                waiting += item
+
     # --- nodes
 
     def input(self, name: str, type: TensorType, span: Span) -> Tensor:
@@ -132,7 +143,7 @@ class GraphBuilder:
         """Append a layer; its results."""
         path = self.path(layer.kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, layer=layer, shares=shares), span, 1)
+        self._append(Draft(path, inputs, outputs, LayerNode, shares, layer=layer), span, 1)
         return outputs
 
     def call(
@@ -150,14 +161,14 @@ class GraphBuilder:
         """Append a use of a block or model with `layers` layers; its results."""
         path = self.path(kind, name)
         outputs = self._outputs(path, types, span)
-        self._append(Draft(path, inputs, outputs, graph=key, shares=shares), span, layers)
+        self._append(Draft(path, inputs, outputs, CallNode, shares, graph=key), span, layers)
         return outputs
 
     def parameter(self, name: str, type: TensorType, initial: str, span: Span) -> Tensor:
         """Append a learned tensor."""
         path = self.path("parameter", name)
         outputs = self._outputs(path, (type,), span)
-        self._append(Draft(path, (), outputs, initial=initial), span, 0)
+        self._append(Draft(path, (), outputs, ParameterNode, initial=initial), span, 0)
         return outputs[0]
 
     @property
@@ -189,6 +200,20 @@ class GraphBuilder:
 
     # --- the end
 
+    def lines(self) -> tuple[set[tuple[Span, str]], dict[tuple[Span, str], None]]:
+        """The stages, by place and kind, whose results something takes; and all the others."""
+        taken = {value for draft in self.drafts for value in draft.inputs} | self._kept
+        taken |= {value for _, value in (*self.outputs, *self.auxiliaries)}
+        kept: set[tuple[Span, str]] = set()
+        lost: dict[tuple[Span, str], None] = {}
+        for draft in self.drafts:
+            line = self.spans[draft.path], draft.kind
+            if taken.isdisjoint(draft.outputs):
+                lost[line] = None
+            else:
+                kept.add(line)
+        return kept, lost
+
     def types(self) -> dict[str, TensorType]:
         """The type of every value by its final name."""
         found = {value.name: value.type for _, value in self.inputs}
@@ -196,7 +221,7 @@ class GraphBuilder:
             found.update((value.name, value.type) for value in draft.outputs)
         return found
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[Any, ...]:
         """The finished nodes."""
         return tuple(draft.freeze() for draft in self.drafts)
 

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeAlias
 
 from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer
-from dlspec.layers import activation_words, all_layers, find, layer_names, spelled
+from dlspec.layers import activation_options, find, spelled
 from dlspec.passes import constants, operators
 from dlspec.passes.arguments import Callee, Given, construct, field_names, match, option_words
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
-from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.scope import did_you_mean
 from dlspec.passes.search import check_search
 from dlspec.passes.spellings import foreign_help
+from dlspec.passes.trained import of_objectives, trained_stage
+from dlspec.passes.unknown import unknown_type
 from dlspec.passes.values import (
     UNKNOWN,
     Function,
     LayerStage,
     Network,
     NetworkStage,
+    TrainedNetwork,
     Unknown,
     Value,
     Word,
     contains_unknown,
     describe,
 )
-from dlspec.passes.whence import similar
 from dlspec.source import Span
 from dlspec.syntax import tree
-
-PLANNED_LAYERS = frozenset({"Unembed"})
-"""Layers of the language whose meaning this version does not have yet."""
 
 Evaluate: TypeAlias = Callable[[tree.Expr, Frame], Value]
 
@@ -90,6 +88,8 @@ def _call_function(
     given = _evaluated(expression.arguments, frame, evaluate)
     if any(contains_unknown(argument.value) for argument in given):
         return UNKNOWN
+    if (found := of_objectives(callee, given, expression.span, frame)) is not None:
+        return found
     if callee.id in operators.TENSOR_FUNCTIONS and given and _is_data(given[0].value):
         return operators.call(callee.id, given, expression.span, frame.as_flow())
     if callee.id in constants.FUNCTIONS:
@@ -140,12 +140,12 @@ def _call_type(
             zip(field_names(layer[0]), layer[0].model_fields.values(), strict=True)
         ):
             words[number] = words[name] = option_words(field.annotation)
-        words["activation"] = tuple(activation_words()) if layer[0].takes_activation else ()
+        words["activation"] = tuple(activation_options()) if layer[0].takes_activation else ()
     if layer is None and binding is None:
         # What its option words are is unknown too, so a bare name is not looked into.
         named = [a for a in expression.arguments if not isinstance(a.value, tree.Name)]
         _evaluated(named, frame, evaluate)
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     arguments = expression.arguments
     if layer is not None and any(_is_planned(argument) for argument in arguments):
@@ -188,10 +188,12 @@ def named_stage(
         if not isinstance(network, Network):
             return UNKNOWN
         network.used = True
+        if isinstance(network, TrainedNetwork):
+            return trained_stage(network, given, span, frame)
         return _network_stage(network, callee, given, span, frame)
     layer = spelled(callee.id)
     if layer is None:
-        _unknown_type(callee, frame)
+        unknown_type(callee, frame)
         return UNKNOWN
     return _layer_stage(*layer, callee, given, span, frame, activation)
 
@@ -214,6 +216,8 @@ def _layer_stage(
             activation = word
         else:
             own.append(argument)
+            if argument.name == "bias":
+                frame.context.biases_written.add(span)
     layer = construct(cls, callee.id, span, own, frame.report)
     if layer is None:
         return UNKNOWN
@@ -226,19 +230,19 @@ def _activation_word(
     value = argument.value
     if value is None:
         return None
-    if isinstance(value, LayerStage) and value.layer.kind in activation_words().values():
+    if isinstance(value, LayerStage) and value.layer.kind in activation_options().values():
         return value.layer
     name = (
         value.id if isinstance(value, Word) else value.name if isinstance(value, Function) else None
     )
-    if name in activation_words():
-        cls = find(activation_words()[name])
+    if name in activation_options():
+        cls = find(activation_options()[name])
         assert cls is not None
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = did_you_mean(name, activation_words()) if name else None
-        if isinstance(value, str) and value in activation_words():
+        help = did_you_mean(name, activation_options()) if name else None
+        if isinstance(value, str) and value in activation_options():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(
             "E0303",
@@ -266,10 +270,10 @@ def _activation_call(
             or argument.name.id != "activation"
             or not isinstance(value, tree.Call)
             or not isinstance(value.callee, tree.Name)
-            or value.callee.id not in activation_words()
+            or value.callee.id not in activation_options()
         ):
             continue
-        cls = find(activation_words()[value.callee.id])
+        cls = find(activation_options()[value.callee.id])
         assert cls is not None
         given = _evaluated(value.arguments, frame, evaluate)
         made = construct(cls, value.callee.id, value.span, given, frame.report)
@@ -305,37 +309,3 @@ def _network_stage(
             return UNKNOWN
     values = tuple((p.name.id, found[p.name.id].value) for p in declared if p.name.id in found)
     return NetworkStage(network, values, span)
-
-
-def _unknown_type(callee: tree.TypeName, frame: Frame) -> None:
-    if callee.id in PLANNED_LAYERS:
-        frame.report.error(
-            "E0210",
-            callee.span,
-            f"this version of dlspec does not know the layer `{callee.id}` yet",
-        )
-        return
-    help = foreign_help(callee.id) or did_you_mean(
-        callee.id, [*_capitalised(frame.scope), *layer_names()]
-    )
-    frame.report.error(
-        "E0202",
-        callee.span,
-        f"there is no layer, block or model `{callee.id}`",
-        labels=similar(callee.id, frame.scope),
-        help=help,
-    )
-
-
-def _capitalised(scope: Scope) -> list[str]:
-    return [name for name in scope.visible() if name[:1].isupper()]
-
-
-@cache
-def option_vocabulary() -> frozenset[str]:
-    """Every option word that a layer knows, for words handed on through a block's arguments."""
-    words = set(activation_words())
-    for cls in all_layers():
-        for field in cls.model_fields.values():
-            words.update(option_words(field.annotation))
-    return frozenset(words)

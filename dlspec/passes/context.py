@@ -64,10 +64,19 @@ class Context:
         default_factory=dict[object, "tuple[TensorType, ...]"]
     )
     scope_of_builtins: Scope = field(default_factory=Scope)
-    unused: list[tuple[str, Binding]] = field(default_factory=list["tuple[str, Binding]"])
-    """Names that nothing had read when their scope ended; promises may still read them."""
+    unused: list[tuple[str, Binding, Span]] = field(
+        default_factory=list["tuple[str, Binding, Span]"]
+    )
+    """Names that nothing had read when their scope ended, with the declaration they stand in;
+    promises may still read them."""
     used_places: set[Span] = field(default_factory=set[Span])
     """Where names stand that some use of their block reads."""
+    biases_written: set[Span] = field(default_factory=set[Span])
+    """Calls of layers that say `bias=`: what is written out is meant."""
+    kept: set[tuple[Span, str]] = field(default_factory=set[tuple[Span, str]])
+    """Stages, by place and kind, whose results some use of their block takes."""
+    lost: dict[tuple[Span, str], None] = field(default_factory=dict[tuple[Span, str], None])
+    """Those whose results one use of their block does not take, in order."""
     statements: int = 0
     place: Span | None = None
     """The statement that ran last."""

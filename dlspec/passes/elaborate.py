@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from dlspec.diagnostics import Label, Report
 from dlspec.ir.data import DataPlan
-from dlspec.ir.graph import Graph, Program
+from dlspec.ir.graph import Program
+from dlspec.ir.objective import Objective
 from dlspec.ir.training import TrainPlan
 from dlspec.passes import body, networks
 from dlspec.passes.context import Context, Frame, LimitReached, NoIt
@@ -17,7 +18,8 @@ from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan
 from dlspec.passes.scope import did_you_mean, nearest
 from dlspec.passes.settings import data_plan
-from dlspec.passes.values import Network, NetworkStage
+from dlspec.passes.unused import warn_of_unused
+from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.passes.whence import similar
 from dlspec.source import Span
@@ -40,12 +42,13 @@ def elaborate(
     models: list[str] = []
     plans: dict[str, DataPlan] = {}
     trains: tuple[TrainPlan, ...] = ()
+    objectives: dict[str, Objective] = {}
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
         models = _models(found, context)
         plans = _data(found, context)
-        trains = _trains(found, plans, models, context)
-        _unused(found, context)
+        trains, objectives = _trains(found, plans, models, context)
+        warn_of_unused(found, module, context)
     except LimitReached:
         pass
     except RecursionError:
@@ -57,6 +60,7 @@ def elaborate(
         documentation=module.documentation,
         graphs=context.graphs,
         models=tuple(models),
+        objectives=objectives,
         data=plans,
         trains=trains,
     )
@@ -118,57 +122,69 @@ def _data(found: Declarations, context: Context) -> dict[str, DataPlan]:
 
 def _trains(
     found: Declarations, plans: Mapping[str, DataPlan], models: list[str], context: Context
-) -> tuple[TrainPlan, ...]:
+) -> tuple[tuple[TrainPlan, ...], dict[str, Objective]]:
     trains: list[TrainPlan] = []
+    objectives: dict[str, Objective] = {}
     for declaration in found.trains:
-        graph = _trained(declaration, found, models, context)
+        trained = _trained(declaration, found, models, context)
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
-        plan = train_plan(declaration, graph, data, _frame(found, context))
-        if plan is not None:
-            trains.append(plan)
-    return tuple(trains)
+        program = Program.model_construct(graphs=context.graphs, models=tuple(models))
+        made = train_plan(declaration, trained, data, program, _frame(found, context))
+        if made is not None:
+            trains.append(made[0])
+            objectives |= made[1]
+    return tuple(trains), objectives
 
 
 def _trained(
     declaration: tree.TrainDeclaration, found: Declarations, models: list[str], context: Context
-) -> Graph | None:
-    """The graph of the model that is trained. Reports E0503 where there is none."""
+) -> list[TrainedNetwork]:
+    """The models that are trained. Reports E0503 where there is none; then there are none."""
+    trained: list[TrainedNetwork] = []
     for written in declaration.models:
-        callee = written.callee if isinstance(written, tree.Call) else written
-        name = callee.id if isinstance(callee, tree.TypeName) else ""
-        binding = found.scope.find(name)
-        if binding is None or (
-            isinstance(binding.value, Network) and not binding.value.declaration.is_model
-        ):
-            noun = "model" if binding is None else "model, but a block,"
-            known = [
-                n
-                for n, b in found.scope.names.items()
-                if isinstance(b.value, Network) and b.value.declaration.is_model
-            ]
-            verb = (
-                f"there is no model `{name}`"
-                if binding is None
-                else f"`{name}` is no {noun} and cannot be trained"
-            )
-            context.report.error(
-                "E0503",
-                written.span,
-                verb,
-                labels=similar(name, found.scope) if binding is None else (),
-                help=did_you_mean(name, known),
-            )
-            return None
-    stage = evaluate(declaration.models[0], _frame(found, context).as_argument())
-    if not isinstance(stage, NetworkStage):
-        return None
-    key = _standing(stage, context)
-    if key is None:
-        return None
-    if key not in models:
-        models.append(key)
-    return context.graphs[key]
+        if not _is_model(written, found, context):
+            return []
+        stage = evaluate(written, _frame(found, context).as_argument())
+        key = _standing(stage, context) if isinstance(stage, NetworkStage) else None
+        if key is None or not isinstance(stage, NetworkStage):
+            return []
+        if any(stage.network is other.original for other in trained):
+            name = stage.network.name
+            context.report.error("E0203", written.span, f"`{name}` stands twice in this `train`")
+            return []
+        if key not in models:
+            models.append(key)
+        trained.append(TrainedNetwork(stage.network, stage, key))
+    return trained
+
+
+def _is_model(written: tree.TypeName | tree.Call, found: Declarations, context: Context) -> bool:
+    callee = written.callee if isinstance(written, tree.Call) else written
+    name = callee.id if isinstance(callee, tree.TypeName) else ""
+    binding = found.scope.find(name)
+    if binding is not None and not (
+        isinstance(binding.value, Network) and not binding.value.declaration.is_model
+    ):
+        return True
+    known = [
+        n
+        for n, b in found.scope.names.items()
+        if isinstance(b.value, Network) and b.value.declaration.is_model
+    ]
+    verb = (
+        f"there is no model `{name}`"
+        if binding is None
+        else f"`{name}` is no model, but a block, and cannot be trained"
+    )
+    context.report.error(
+        "E0503",
+        written.span,
+        verb,
+        labels=similar(name, found.scope) if binding is None else (),
+        help=did_you_mean(name, known),
+    )
+    return False
 
 
 def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report: Report) -> None:
@@ -182,23 +198,3 @@ def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report:
             labels=[Label(found.data[like].name.span, "declared here")] if like else (),
             help=did_you_mean(name, found.data),
         )
-
-
-def _unused(found: Declarations, context: Context) -> None:
-    """Warn of names and blocks that nothing uses, once there are no errors: a mistake where a
-    name was meant to be used makes it look unused."""
-    if context.report.failed:
-        return
-    for name, binding in context.unused:
-        span = binding.span
-        if not binding.used and span is not None and span not in context.used_places:
-            context.report.warning(
-                "W0201", span, f"nothing uses the value `{name}`", help="remove it, or name it `_`"
-            )
-    if not any(network.declaration.is_model for network in found.networks):
-        return
-    for network in found.networks:
-        if not network.declaration.is_model and not network.used:
-            context.report.warning(
-                "W0202", network.declaration.name.span, f"nothing uses the block `{network.name}`"
-            )

@@ -7,7 +7,7 @@ from typing import Any
 
 from dlspec.ir.dims import symbol
 from dlspec.passes import constants, operators
-from dlspec.passes.calls import call, named_stage, option_vocabulary
+from dlspec.passes.calls import call, named_stage
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.flow import pipeline
@@ -25,6 +25,7 @@ from dlspec.passes.values import (
     describe,
 )
 from dlspec.passes.whence import similar
+from dlspec.passes.words import is_option
 from dlspec.syntax import tree
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape", "rank")
@@ -67,7 +68,7 @@ def _name(expression: tree.Name, frame: Frame) -> Value:
         return binding.value
     if expression.id in constants.FUNCTIONS or expression.id in operators.TENSOR_FUNCTIONS:
         return Function(expression.id, constants.call)
-    if frame.arguments and expression.id in option_vocabulary():
+    if frame.arguments and is_option(expression.id):
         return Word(expression.id)
     help = did_you_mean(expression.id, frame.scope.visible())
     frame.report.error(

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dlspec.ir.data import DataPlan
-from dlspec.ir.graph import Graph
-from dlspec.ir.training import Target, TopK, TrainPlan
+from dlspec.ir.graph import Graph, Program
+from dlspec.ir.losses import Target
+from dlspec.ir.losstargets import target_problem
+from dlspec.ir.metrics import TopK
+from dlspec.ir.objective import Objective
+from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
 TARGETS = ("label", "target", "next")
@@ -37,19 +41,23 @@ def problems(
 ) -> tuple[FitProblem, ...]:
     """Every way in which the data's fields do not fit the model and the loss."""
     found = _feeds(plan, graph, data, fields)
+    if plan.loss is None and not plan.metrics:
+        return tuple(found)
     if plan.target not in fields:
         found.append(
             FitProblem(
                 "E0604",
                 "data",
-                f"`{data.name}` gives no `label`, `target` or `next` for the loss; "
-                f"it gives {_listed(fields)}",
+                f"`{data.name}` gives no `label`, `target` or `next` for the "
+                f"{'metrics' if plan.loss is None else 'loss'}; it gives {_listed(fields)}",
             )
         )
         return tuple(found)
     output = graph.types[graph.outputs[0].value]
     target = fields[plan.target]
-    wrong = _target_problem(plan.loss.target, output, target, data.source.classes())
+    if plan.loss is None:
+        return (*found, *_metric_problems(plan, output, target))
+    wrong = target_problem(plan.loss, output, target, data.source.classes())
     if wrong is not None:
         found.append(
             FitProblem(
@@ -95,6 +103,45 @@ def _feeds(
     return found
 
 
+def retargeted(program: Program, plan: TrainPlan, field: str) -> tuple[Program, TrainPlan]:
+    """The program and the plan with another field of the data as the target."""
+    objectives = dict(program.objectives)
+    for step in plan.each_batch:
+        for key in (step.objective, f"{step.objective}.evaluation"):
+            if key in objectives:
+                ports = tuple(
+                    port.model_copy(update={"name": field}) if port.name == plan.target else port
+                    for port in objectives[key].inputs
+                )
+                objectives[key] = objectives[key].model_copy(update={"inputs": ports})
+    changed = plan.model_copy(update={"target": field})
+    trains = tuple(changed if other == plan else other for other in program.trains)
+    return program.model_copy(update={"objectives": objectives, "trains": trains}), changed
+
+
+def objective_problems(
+    plan: TrainPlan, objective: Objective, data: DataPlan, fields: Mapping[str, TensorType]
+) -> tuple[FitProblem, ...]:
+    """Every field that an objective uses and the data, once read, does not give so.
+
+    The target of `loss = …` is compared by `problems`, which knows what the loss takes.
+    """
+    found: list[FitProblem] = []
+    for port in objective.inputs:
+        if plan.loss is not None and port.name == plan.target:
+            continue
+        wanted = objective.types[port.value]
+        given = fields.get(port.name)
+        if given is None:
+            message = f"`{data.name}` gives no field `{port.name}`; it gives {_listed(fields)}"
+        elif not _same(wanted, given):
+            message = f"`{port.name}` is used as {wanted}; `{data.name}` gives {given}"
+        else:
+            continue
+        found.append(FitProblem("E0604", "data", message))
+    return tuple(found)
+
+
 def _same(wanted: TensorType, given: TensorType) -> bool:
     if wanted.dtype != given.dtype or wanted.rank != given.rank:
         return False
@@ -102,29 +149,6 @@ def _same(wanted: TensorType, given: TensorType) -> bool:
         want == have or not isinstance(want, int) or not isinstance(have, int)
         for want, have in zip(wanted.shape, given.shape, strict=True)
     )
-
-
-def _target_problem(
-    kind: Target, output: TensorType, target: TensorType, classes: tuple[str, ...] | None
-) -> str | None:
-    """Why output and target do not fit, to stand behind the name of the loss, or None."""
-    if output.dtype != "float":
-        return f"needs a float output; the model gives {output}"
-    if kind == "classes":
-        if target.dtype != "int":
-            return f"compares with class numbers; the target is {target}"
-        if output.rank == 0 or output.shape[:-1] != target.shape:
-            return (
-                f"compares scores {output.shape_text()} with a class number for each; the "
-                f"target is {target}"
-            )
-        scores = output.shape[-1]
-        if classes is not None and isinstance(scores, int) and scores < len(classes):
-            return f"has {scores} scores for the {len(classes)} classes of the data"
-        return None
-    if output.shape != target.shape and output.shape != (*target.shape, 1):
-        return f"compares output and target one by one; they are {output} and {target}"
-    return None
 
 
 def _loss_help(kind: Target, target: TensorType) -> str | None:
@@ -137,11 +161,12 @@ def _loss_help(kind: Target, target: TensorType) -> str | None:
 
 def _metric_problems(plan: TrainPlan, output: TensorType, target: TensorType) -> list[FitProblem]:
     found: list[FitProblem] = []
-    yes_or_no = plan.loss.target == "values" and plan.loss.from_logits is not None
+    loss = plan.loss
+    yes_or_no = loss is not None and loss.target == "values" and loss.from_logits is not None
     for metric in plan.metrics:
         if yes_or_no and metric.yes_or_no:
             continue
-        wrong = _target_problem(metric.target, output, target, None)
+        wrong = target_problem(metric, output, target)
         if wrong is not None:
             found.append(FitProblem("E0505", "metrics", f"`{metric.kind}` {wrong}"))
         elif (

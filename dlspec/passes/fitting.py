@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 from dlspec.diagnostics import Label
 from dlspec.ir.data import DataPlan
-from dlspec.ir.graph import Graph
-from dlspec.ir.training import (
-    AnyLoss,
-    AnyMetric,
-    AnyOptimizer,
-    AnySchedule,
-    Constant,
-    Loss,
-    Metric,
-    Optimizer,
-    Requirement,
-    Schedule,
-    TrainPlan,
-    TrainSettings,
-)
+from dlspec.ir.graph import Graph, Program
+from dlspec.ir.losses import AnyLoss, Loss
+from dlspec.ir.metrics import AnyMetric, Metric
+from dlspec.ir.objective import Objective
+from dlspec.ir.schedules import Plateau
+from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
+from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.settings import gather, misplaced, plain_settings
-from dlspec.passes.values import contains_unknown, describe
+from dlspec.passes.trainbuilding import Common, common_settings
+from dlspec.passes.trainsteps import FORMS, Steps, has_optimizer
+from dlspec.passes.values import TrainedNetwork, contains_unknown, describe
+from dlspec.source import Span
 from dlspec.syntax import tree
 
 SETTINGS = ("loss", "optimizer", "schedule", "metrics", *TrainSettings.model_fields)
@@ -36,71 +32,124 @@ PLANNED = frozenset(
 )
 
 
+class Parts(NamedTuple):
+    """What the settings of a `train` say, before its objectives are built."""
+
+    loss: Loss | None
+    metrics: tuple[Metric, ...]
+    settings: TrainSettings
+    requires: tuple[Requirement, ...]
+    common: Common
+
+
 def train_plan(
-    declaration: tree.TrainDeclaration, graph: Graph | None, data: DataPlan | None, frame: Frame
-) -> TrainPlan | None:
-    """The plan of a `train` of one model. None after a mistake."""
+    declaration: tree.TrainDeclaration,
+    models: Sequence[TrainedNetwork],
+    data: DataPlan | None,
+    program: Program,
+    frame: Frame,
+) -> tuple[TrainPlan, dict[str, Objective]] | None:
+    """The plan of a `train`, and the objectives of its steps by key. None after a mistake."""
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, PLANNED, "E0501", "train", frame)
-    misplaced(
-        declaration.body,
-        (tree.RequireStatement, tree.MinimizeStatement, tree.StepStatement),
-        "train",
-        frame,
-    )
-    later = _later_forms(declaration, frame)
+    misplaced(declaration.body, FORMS, "train", frame)
+    parts = _parts(declaration, found, frame)
+    if parts is None or not models or data is None:
+        return None
+    graph = program.graphs[models[0].key]
+    base: dict[str, Any] = {
+        "models": tuple(model.key for model in models),
+        "data": data.name,
+        "documentation": declaration.documentation,
+        "output": graph.outputs[0].name,
+        "target": fit.target_field(data),
+        "feeds": {port.name: port.name for port in graph.inputs},
+        "loss": parts.loss,
+        "metrics": parts.metrics,
+        "requires": parts.requires,
+        **vars(parts.settings),
+    }
+    plan = TrainPlan.model_construct(**base, each_batch=())
+    if not _fits(plan, graph, data, declaration, found, frame):
+        return None
+    several = any(isinstance(s, tree.StepStatement) for s in declaration.body.statements)
+    building = (Steps if several else OneStep)(declaration, models, data, program, frame, plan)
+    built = building.built(parts.common)
+    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
+    if failed or built is None:
+        return None
+    steps, objectives = built
+    return TrainPlan.model_construct(**base, each_batch=steps), objectives
+
+
+def _parts(
+    declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], frame: Frame
+) -> Parts | None:
     loss = _option(found, "loss", "E0508", AnyLoss, frame)
-    optimizer = _option(found, "optimizer", "E0508", AnyOptimizer, frame)
-    schedule = _option(found, "schedule", "E0508", AnySchedule, frame)
+    common = common_settings(found, frame)
     metrics = _metrics(found.get("metrics"), frame)
     settings = plain_settings(TrainSettings, "train", declaration.span, found, frame)
     requires = _requires(declaration, metrics, frame)
-    if not later:
-        _missing(declaration, found, frame)
+    one_form = _one_form(declaration, found, frame)
+    _missing(declaration, found, frame)
     if settings is not None:
         _length(settings, declaration, found, frame)
-    if loss is None or settings is None or graph is None or data is None:
+    if settings is None or not one_form or ("loss" in found and loss is None):
         return None
-    plan = TrainPlan.model_construct(
-        model=graph.key,
-        data=data.name,
-        documentation=declaration.documentation,
-        output=graph.outputs[0].name,
-        target=fit.target_field(data),
-        feeds={port.name: port.name for port in graph.inputs},
-        loss=cast("Loss", loss),
-        optimizer=cast("Optimizer", optimizer),
-        schedule=cast("Schedule", schedule) or Constant.model_construct(),
-        metrics=tuple(m for m, _ in metrics),
-        requires=requires,
-        **vars(settings),
+    if isinstance(common.schedule, Plateau) and (
+        "loss" not in found and any(map(_is_step, declaration.body.statements))
+    ):
+        frame.report.error(
+            "E0506",
+            found["schedule"].span,
+            "`plateau` follows a figure of the validation split, which a `train` in steps has not",
+        )
+        return None
+    clip = settings.gradient_clip
+    return Parts(
+        cast("Loss | None", loss),
+        tuple(m for m, _ in metrics),
+        settings,
+        requires,
+        common._replace(gradient_clip=clip),
     )
-    fits = _fits(plan, graph, data, declaration, found, frame)
-    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
-    return None if failed or not fits else plan
 
 
-def _later_forms(declaration: tree.TrainDeclaration, frame: Frame) -> bool:
-    """Report the forms whose meaning this version does not have, once each."""
-    forms = [
-        (statement, "`step`" if isinstance(statement, tree.StepStatement) else "`minimize`")
-        for statement in declaration.body.statements
-        if isinstance(statement, tree.StepStatement | tree.MinimizeStatement)
-    ]
-    if forms:
-        statement, word = forms[0]
+def _is_step(statement: tree.Statement) -> bool:
+    return isinstance(statement, tree.StepStatement)
+
+
+def _one_form(
+    declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], frame: Frame
+) -> bool:
+    """Whether a `train` says what it minimises in one of the three forms. Reports E0506."""
+    ways: list[tuple[str, Span]] = []
+    if "loss" in found:
+        ways.append(("`loss`", found["loss"].names[0].span))
+    for statement in declaration.body.statements:
+        if isinstance(statement, tree.MinimizeStatement):
+            ways.append(("`minimize`", statement.span))
+        elif isinstance(statement, tree.StepStatement):
+            ways.append(("`step`", statement.name.span))
+    words = [word for word, _ in ways]
+    if len(set(words)) > 1 or words.count("`minimize`") > 1:
         frame.report.error(
-            "E0210",
-            statement.span,
-            f"this version of dlspec does not train with {word} yet",
-            help="`loss = …` trains one model",
+            "E0506",
+            ways[1][1],
+            f"{words[0]} and {words[1]} both say what is minimised",
+            labels=[Label(ways[0][1], "it is said here")],
+            help="keep one; several `step`s of one `train` each minimise something",
         )
-    elif len(declaration.models) > 1:
+        return False
+    if len(declaration.models) > 1 and words and words[0] != "`step`":
         frame.report.error(
-            "E0210", declaration.models[1].span, "this version of dlspec trains one model at a time"
+            "E0506",
+            ways[0][1],
+            f"{words[0]} trains one model; this `train` has {len(declaration.models)}",
+            help="several models are trained in steps: `step name updates Model { … }`",
         )
-        return True
-    return bool(forms)
+        return False
+    return True
 
 
 def _option(
@@ -137,10 +186,18 @@ def _metrics(statement: tree.Bind | None, frame: Frame) -> list[tuple[Metric, tr
 
 
 def _missing(declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], frame: Frame) -> None:
-    examples = {"loss": "loss = cross_entropy", "optimizer": "optimizer = adam(lr=1e-3)"}
+    body = declaration.body.statements
+    steps = [s for s in body if isinstance(s, tree.StepStatement)]
+    minimized = steps or any(isinstance(s, tree.MinimizeStatement) for s in body)
+    wanted = {
+        "loss": "" if minimized else "loss = cross_entropy",
+        "optimizer": ""
+        if steps and all(map(has_optimizer, steps))
+        else "optimizer = adam(lr=1e-3)",
+    }
     span = declaration.models[0].span.to(declaration.data.span)
-    for name, example in examples.items():
-        if name not in found:
+    for name, example in wanted.items():
+        if example and name not in found:
             frame.report.error(
                 "E0502", span, f"this `train` has no {name}", help=f"add `{example}`, for example"
             )
@@ -235,16 +292,24 @@ def _fits(
     frame: Frame,
 ) -> bool:
     before = len(frame.report.diagnostics)
-    if len(graph.outputs) != 1:
+    if len(graph.outputs) != 1 and plan.loss is not None:
         names = ", ".join(f"`{port.name}`" for port in graph.outputs)
         frame.report.error(
             "E0506",
             found["loss"].span,
             f"`{graph.name}` has several outputs ({names}); `loss = …` is of one",
-            help="this version of dlspec trains models with one output",
+            help=f"say it at length: `minimize {plan.loss.kind}({graph.outputs[0].name}, "
+            f"{plan.target})`",
+        )
+        return False
+    if plan.metrics and (plan.loss is None and len(plan.models) > 1):
+        frame.report.error(
+            "E0506", found["metrics"].span, "metrics are of one model; this `train` has several"
         )
         return False
     if data.fields is None:
+        return True
+    if plan.loss is None and len(plan.models) > 1:
         return True
     for problem in fit.problems(plan, graph, data, data.fields):
         span = declaration.data.span

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, depth, memory; in total and layer by layer."""
+"""What a network costs: parameters, multiply-adds, depth, memory; whole or by the node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 from dlspec.ir.dims import Dim, product
 from dlspec.ir.graph import CallNode, Graph, LayerNode, ParameterNode, Program
 from dlspec.ir.types import TensorType
-from dlspec.ir.walk import walk
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
 
@@ -27,37 +26,13 @@ class Totals(NamedTuple):
     activation_bytes: Dim
 
 
-class Row(NamedTuple):
-    """One layer in a summary. `memory` is the bytes of its results for one example."""
-
-    path: str
-    layer: str
-    output: str
-    parameters: Dim
-    macs: Dim
-    memory: Dim
-
-
 def totals(program: Program, graph: Graph) -> Totals:
     """The cost of a graph; every distinct block is measured once."""
-    return _totals(program, graph, {})
+    return measured(program, graph, {})
 
 
-def shares(program: Program, graph: Graph) -> Iterator[tuple[str, int]]:
-    """The path of each node that has parameters of its own, and how many."""
-    known: dict[str, Totals] = {}
-    for node in graph.nodes:
-        if node.shares is not None:
-            continue
-        if isinstance(node, CallNode):
-            own = _totals(program, program.graphs[node.graph], known).parameters
-        else:
-            own, _ = _node_cost(graph, node)
-        if isinstance(own, int) and own:
-            yield node.path, own
-
-
-def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
+def measured(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
+    """The cost of a graph. What is `known` by key is not measured again, and grows."""
     if graph.key in known:
         return known[graph.key]
     parameters: Dim = 0
@@ -67,7 +42,7 @@ def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
     for node in graph.nodes:
         depth = max((depths[name] for name in node.inputs), default=0)
         if isinstance(node, CallNode):
-            inner = _totals(program, program.graphs[node.graph], known)
+            inner = measured(program, program.graphs[node.graph], known)
             own, cost, size, step = (
                 inner.parameters,
                 inner.macs,
@@ -75,8 +50,8 @@ def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
                 inner.depth,
             )
         else:
-            own, cost = _node_cost(graph, node)
-            size = _bytes(graph.output_types(node))
+            own, cost = node_cost(graph, node)
+            size = size_in_bytes(graph.output_types(node))
             step = 1 if isinstance(node, LayerNode) and cost != 0 else 0
         parameters = parameters + (own if node.shares is None else 0)
         macs = macs + cost
@@ -87,34 +62,31 @@ def _totals(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals:
     return known[graph.key]
 
 
-def _node_cost(graph: Graph, node: LayerNode | ParameterNode) -> tuple[Dim, Dim]:
+def shares(program: Program, graph: Graph) -> Iterator[tuple[str, int]]:
+    """The path of each node that has parameters of its own, and how many."""
+    known: dict[str, Totals] = {}
+    for node in graph.nodes:
+        if node.shares is not None:
+            continue
+        if isinstance(node, CallNode):
+            own = measured(program, program.graphs[node.graph], known).parameters
+        else:
+            own, _ = node_cost(graph, node)
+        if isinstance(own, int) and own:
+            yield node.path, own
+
+
+def node_cost(graph: Graph, node: LayerNode | ParameterNode) -> tuple[Dim, Dim]:
+    """The learned values and the multiply-adds of a node."""
     if isinstance(node, ParameterNode):
         return product(graph.types[node.outputs[0]].shape), 0
     inputs, outputs = graph.input_types(node), graph.output_types(node)
     return node.layer.parameters(inputs), node.layer.cost(inputs, outputs)
 
 
-def _bytes(types: tuple[TensorType, ...]) -> Dim:
+def size_in_bytes(types: tuple[TensorType, ...]) -> Dim:
+    """What tensors of these types take in memory, for one example."""
     total: Dim = 0
     for type in types:
         total = total + product(type.shape) * BYTES[type.dtype]
     return total
-
-
-def summarize(program: Program, graph: Graph) -> tuple[Row, ...]:
-    """Every layer of a graph, calls unfolded, with its own cost."""
-    rows: list[Row] = []
-    for path, owner, node in walk(program, graph):
-        types = owner.output_types(node)
-        parameters, macs = _node_cost(owner, node)
-        rows.append(
-            Row(
-                path,
-                node.layer.kind if isinstance(node, LayerNode) else "parameter",
-                ", ".join(type.shape_text() for type in types),
-                parameters if node.shares is None else 0,
-                macs,
-                _bytes(types),
-            )
-        )
-    return tuple(rows)

@@ -124,11 +124,18 @@ def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Cont
         key = f"{network.name}{number}"
     declaration = network.declaration
     arguments = {p.name.id: _json(scope.names[p.name.id].value) for p in declaration.parameters}
+    defaults = {
+        p.name.id: p.default.id if isinstance(p.default, tree.Name) else p.default.value
+        for p in declaration.parameters
+        if isinstance(p.default, tree.Number | tree.Bool | tree.String)
+        or (isinstance(p.default, tree.Name) and scope.find(p.default.id) is None)
+    }
     graph = Graph.model_construct(
         key=key,
         name=network.name,
         is_model=declaration.is_model,
         arguments=arguments,
+        defaults=defaults,
         documentation=declaration.documentation,
         inputs=ports(builder.inputs),
         nodes=builder.nodes(),
@@ -138,6 +145,9 @@ def _finish(network: Network, scope: Scope, builder: GraphBuilder, context: Cont
     )
     context.graphs[key] = graph
     context.spans.update({(key, path): span for path, span in builder.spans.items()})
+    kept, lost = builder.lines()
+    context.kept |= kept
+    context.lost |= lost
     check_promises(graph, builder, network, context)
     return Instance(key, tuple(value.type for _, value in builder.outputs), builder.layers)
 

@@ -9,7 +9,16 @@ from dlspec.passes.arguments import Given, construct
 from dlspec.passes.constants import ValueProblem
 from dlspec.passes.context import Frame
 from dlspec.passes.stages import feed, place
-from dlspec.passes.values import STAGES, UNKNOWN, Tensor, Value, contains_unknown, describe
+from dlspec.passes.values import (
+    ABSENT,
+    STAGES,
+    UNKNOWN,
+    Absent,
+    Tensor,
+    Value,
+    contains_unknown,
+    describe,
+)
 from dlspec.source import Span
 
 BOTH_TENSORS = {"+": "Add", "-": "Subtract", "*": "Multiply", "/": "Divide"}
@@ -33,6 +42,8 @@ def binary(operator: str, left: Value, right: Value, span: Span, frame: Frame) -
         left, right = feed(left, frame, span), feed(right, frame, span)
     if contains_unknown(left) or contains_unknown(right):
         return UNKNOWN
+    if isinstance(left, Absent) or isinstance(right, Absent):
+        return _without(operator, left, right, span, frame)
     try:
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return _tensors(operator, left, right, span, frame)
@@ -44,11 +55,22 @@ def binary(operator: str, left: Value, right: Value, span: Span, frame: Frame) -
     return value
 
 
+def _without(operator: str, left: Value, right: Value, span: Span, frame: Frame) -> Value:
+    """A sum goes on without its absent term; a product is absent with one of its factors."""
+    if operator not in ("+", "-") or (isinstance(left, Absent) and isinstance(right, Absent)):
+        return ABSENT
+    if isinstance(right, Absent):
+        return left
+    return negate(right, span, frame) if operator == "-" else right
+
+
 def negate(value: Value, span: Span, frame: Frame) -> Value:
     """`-value`."""
     value = feed(value, frame, span)
     if contains_unknown(value):
         return UNKNOWN
+    if isinstance(value, Absent):
+        return value
     if isinstance(value, Tensor):
         return _layer("Scale", (value,), span, frame, factor=-1.0)
     try:
@@ -104,6 +126,8 @@ def call(name: str, given: list[Given], span: Span, frame: Frame) -> Value:
     first = feed(given[0].value, frame, span)
     if contains_unknown(first):
         return UNKNOWN
+    if isinstance(first, Absent):
+        return first
     if not isinstance(first, Tensor):
         frame.report.error(
             "E0306", given[0].span, f"`{name}` takes a tensor, not {describe(first)}"

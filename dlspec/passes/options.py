@@ -17,21 +17,7 @@ from dlspec.syntax import tree
 Kind = TypeVar("Kind", bound=Option)
 
 PLANNED: dict[str, frozenset[str]] = {
-    "loss": frozenset(
-        {
-            "mae",
-            "huber",
-            "smooth_l1",
-            "nll",
-            "kl_divergence",
-            "hinge",
-            "focal",
-            "cosine_similarity",
-            "ctc",
-        }
-    ),
-    "optimizer": frozenset({"nadam", "radam", "adamax", "muon"}),
-    "schedule": frozenset({"multi_step_decay", "exponential", "linear", "polynomial", "plateau"}),
+    "optimizer": frozenset({"muon"}),
     "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
     "source": frozenset(
         {

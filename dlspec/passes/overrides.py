@@ -10,7 +10,10 @@ from collections.abc import Mapping
 
 from dlspec.diagnostics import Report
 from dlspec.ir.data import AnySource, AnyTransform
-from dlspec.ir.training import AnyLoss, AnyMetric, AnyOptimizer, AnySchedule
+from dlspec.ir.losses import AnyLoss
+from dlspec.ir.metrics import AnyMetric
+from dlspec.ir.optimizers import AnyOptimizer
+from dlspec.ir.schedules import AnySchedule
 from dlspec.passes.options import classes_of
 from dlspec.passes.scope import did_you_mean
 from dlspec.source import Source, Span

@@ -12,7 +12,8 @@ from typing import NamedTuple, cast
 from dlspec.ir.data import DataPlan, DataSettings
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
-from dlspec.ir.training import TrainPlan, TrainSettings
+from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
+from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.source import Source
 from dlspec.syntax import tree
 
@@ -38,7 +39,9 @@ def resolved(
         elif isinstance(before, tree.TrainDeclaration) and isinstance(after, tree.TrainDeclaration):
             for old, new in zip(before.models, after.models, strict=True):
                 edits += _model(old, new)
-            edits.append(Edit(before.body.span.start, before.body.span.end, _train(next(trains))))
+            edits.append(
+                Edit(before.body.span.start, before.body.span.end, _train(next(trains), after))
+            )
         elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
             edits += _value(before.value, after.value)
         elif isinstance(before, tree.NetworkDeclaration) and isinstance(
@@ -93,20 +96,43 @@ def _data(plan: DataPlan) -> str:
     return _body(settings, ())
 
 
-def _train(plan: TrainPlan) -> str:
-    settings = {
-        "loss": _option(plan.loss),
-        "optimizer": _option(plan.optimizer),
-        "schedule": _option(plan.schedule),
-    }
+def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
+    settings: dict[str, str] = {}
+    if plan.loss is not None:
+        settings["loss"] = _option(plan.loss)
+    steps = [s for s in declaration.body.statements if isinstance(s, tree.StepStatement)]
+    if not steps:
+        settings["optimizer"] = _option(plan.each_batch[0].optimizer)
+        settings["schedule"] = _option(plan.each_batch[0].schedule)
     for name in TrainSettings.model_fields:
         value = getattr(plan, name)
         if value is not None:
             settings[name] = value if name == "precision" else _literal(value)
     if plan.metrics:
         settings["metrics"] = "[" + ", ".join(_option(metric) for metric in plan.metrics) + "]"
-    promises = tuple(f"require {r.metric} {r.operator} {_literal(r.value)}" for r in plan.requires)
-    return _body(settings, promises)
+    further = [
+        s.span.text for s in declaration.body.statements if isinstance(s, tree.MinimizeStatement)
+    ]
+    if steps:
+        further += map(_step, steps, plan.each_batch)
+    further += [f"require {r.metric} {r.operator} {_literal(r.value)}" for r in plan.requires]
+    return _body(settings, tuple(further))
+
+
+def _step(written: tree.StepStatement, plan: StepPlan) -> str:
+    """A step with its settings in it; what it computes stands as it was written."""
+    settings = {"optimizer": _option(plan.optimizer), "schedule": _option(plan.schedule)}
+    if plan.gradient_clip is not None:
+        settings["gradient_clip"] = _literal(plan.gradient_clip)
+    lines = [f"    {name} = {value}" for name, value in settings.items()]
+    lines += [
+        f"    {statement.span.text}"
+        for statement in written.body.statements
+        if not isinstance(statement, tree.Bind) or statement.names[0].id not in STEP_SETTINGS
+    ]
+    updates = ", ".join(plan.updates)
+    head = f"step {plan.name} updates {updates} every {plan.every} {{"
+    return "\n".join([head, *lines, "  }"])
 
 
 def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:

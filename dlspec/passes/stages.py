@@ -8,6 +8,7 @@ from dlspec.diagnostics import Label
 from dlspec.ir.layer import Layer, ShapeProblem
 from dlspec.ir.limits import LARGEST_SIZE
 from dlspec.ir.types import TensorType
+from dlspec.layers import inferred
 from dlspec.passes.context import Frame, unknown
 from dlspec.passes.values import (
     STAGES,
@@ -20,6 +21,7 @@ from dlspec.passes.values import (
     SharedUse,
     Stage,
     Tensor,
+    TrainedNetwork,
     Value,
     contains_unknown,
     describe,
@@ -68,6 +70,8 @@ def _apply_composition(stage: Composition, value: Value, frame: Frame) -> Value:
 
 def bind(name: tree.Name, value: Value, frame: Frame, kind: str = "value") -> None:
     """Give a value a name in the frame's scope. Reports E0203 and E0204."""
+    if frame.builder is not None:
+        frame.builder.keep(value)
     if name.id == "_":
         return
     scope, report = frame.scope, frame.report
@@ -179,7 +183,7 @@ def place(
     input_types = tuple(value.type for value in inputs)
     key = (layer.kind, layer, input_types)
     try:
-        types = frame.context.inferred.get(key) or layer.infer(input_types)
+        types = frame.context.inferred.get(key) or inferred(layer, input_types)
         frame.context.inferred[key] = types
     except ShapeProblem as problem:
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
@@ -248,6 +252,10 @@ def _shared_fits(
 def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | None) -> Value:
     assert frame.builder is not None
     network = stage.network
+    if isinstance(network, TrainedNetwork):
+        from dlspec.passes.trained import apply_trained  # which builds on this module
+
+        return apply_trained(network, value, stage.span, frame, name)
     inputs = tensors(value, frame, stage.span, f"`{network.name}`")
     if inputs is None:
         return UNKNOWN

@@ -8,7 +8,7 @@ words and functions are the classes here; none of them is a tuple.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.layer import Layer
@@ -127,6 +127,37 @@ class Network:
         return "model" if self.declaration.is_model else "block"
 
 
+class TrainedNetwork(Network):
+    """A model within its `train`: a stage of that name is the one being trained, not a copy."""
+
+    __slots__ = ("key", "original", "stage")
+
+    def __init__(self, network: Network, stage: NetworkStage, key: str) -> None:
+        super().__init__(network.declaration, network.scope)
+        self.original = network
+        self.stage = stage
+        self.key = key
+
+
+class UntypedField:
+    """A field of data whose type is known only when its file is read: what uses it says it."""
+
+    __slots__ = ("name", "span")
+
+    def __init__(self, name: str, span: Span) -> None:
+        self.name = name
+        self.span = span
+
+
+class Absent:
+    """What a validation does without: an auxiliary output, and the terms made of it."""
+
+    __slots__ = ()
+
+
+ABSENT = Absent()
+
+
 class NetworkStage:
     """A block or model with its arguments bound: parameter name to value, in their order."""
 
@@ -214,7 +245,9 @@ class Function:
 
 Stage: TypeAlias = LayerStage | NetworkStage | BodyStage | Composition | Fork
 Plain: TypeAlias = "int | float | bool | str | SymbolicDim | tuple[Value, ...] | None"
-Value: TypeAlias = "Plain | Tensor | Word | Stage | Network | Function | Unknown"
+Value: TypeAlias = (
+    "Plain | Tensor | Word | Stage | Network | Function | UntypedField | Absent | Unknown"
+)
 
 STAGES = (LayerStage, NetworkStage, BodyStage, Composition, Fork)
 
@@ -242,24 +275,27 @@ def describe(value: Value) -> str:
     """A value as messages name it: `the number 3`, `a tensor [64, 28, 28]`, `the layer Conv`."""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
-    if value is None:
-        return "`none`"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return "a text in quotes"
     if isinstance(value, tuple):
         return "a list of tensors" if is_flow(value) else "a list"
-    if isinstance(value, SymbolicDim):
-        return f"the run-time size {value}"
-    if isinstance(value, Tensor):
-        return f"a tensor {value.type.shape_text()}"
-    if isinstance(value, Word | Function):
-        return f"`{value.id if isinstance(value, Word) else value.name}`"
-    if isinstance(value, LayerStage):
-        return f"the layer `{value.name}`"
-    if isinstance(value, NetworkStage):
-        return f"the {value.network.noun} `{value.network.name}`"
-    if isinstance(value, Network):
-        return f"the {value.noun} `{value.name}`"
-    return "a stage"
+    rule = next((rule for cls, rule in _DESCRIBED if isinstance(value, cls)), None)
+    return rule(value) if rule is not None else "a stage"
+
+
+_DESCRIBED: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    (type(None), lambda value: "`none`"),
+    ((int, float), lambda value: f"the number {value}"),
+    (str, lambda value: "a text in quotes"),
+    (SymbolicDim, lambda value: f"the run-time size {value}"),
+    (Tensor, lambda value: f"a tensor {value.type.shape_text()}"),
+    (Word, lambda value: f"`{value.id}`"),
+    (Function, lambda value: f"`{value.name}`"),
+    (LayerStage, lambda value: f"the layer `{value.name}`"),
+    (NetworkStage, lambda value: f"the {value.network.noun} `{value.network.name}`"),
+    (Network, lambda value: f"the {value.noun} `{value.name}`"),
+    (
+        UntypedField,
+        lambda value: f"the field `{value.name}`, whose type is known only when it is read",
+    ),
+    (Absent, lambda value: "an auxiliary output"),
+)
+"""Kinds of values and how messages name them."""

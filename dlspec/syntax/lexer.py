@@ -62,7 +62,7 @@ _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
+def pattern() -> re.Pattern[str]:
     """One pattern for every token, the grammar's terminals first where they are right."""
     terminals = dict(tables().terminals)
     slips = sorted((slip for slip in SLIPS if slip != "!"), key=len, reverse=True)
@@ -92,7 +92,7 @@ def read(text: str, mistakes: Mistakes) -> list[Token]:
     reserved = keywords()
     tokens: list[Token] = []
     add = tokens.append
-    for match in _pattern().finditer(text):
+    for match in pattern().finditer(text):
         kind = match.lastgroup
         start, end = match.span()
         if kind == "IGNORED":

@@ -6,7 +6,7 @@ from dlspec.diagnostics.model import Report
 from dlspec.source import Source, Span
 from dlspec.syntax.automaton import tables
 from dlspec.syntax.layout import arrange
-from dlspec.syntax.lexer import check_characters, read
+from dlspec.syntax.lexer import Token, check_characters, read
 from dlspec.syntax.mistakes import Mistakes
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.text import SIZE_LIMIT, too_large
@@ -25,14 +25,22 @@ def parse(source: Source, report: Report) -> Module:
         return Module((), "", Span(source, 0, 0))
     mistakes = Mistakes(source, report)
     check_characters(text, mistakes)
-    tokens = arrange(read(text, mistakes), mistakes)
-    parser = Parser(tokens, tables(), mistakes)
+    parser = Parser(_tokens(source, mistakes), tables(), mistakes)
     while not parser.run():
         # Imported where there is a mistake: a right spec is read without it.
         from dlspec.syntax.recovery import recover
 
         recover(parser)
     return parser.module
+
+
+def scan(source: Source, report: Report) -> list[Token]:
+    """The tokens of a text as the parser sees them, line ends only where they count."""
+    return _tokens(source, Mistakes(source, report))
+
+
+def _tokens(source: Source, mistakes: Mistakes) -> list[Token]:
+    return arrange(read(source.text, mistakes), mistakes)
 
 
 def _size(text: str) -> int:

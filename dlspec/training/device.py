@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -87,15 +87,20 @@ def _cuda(device: torch.device) -> torch.device:
 
 
 def choose_numerics(
-    device: torch.device, precision: str, model: nn.Module, channels_last: bool | None = None
+    device: torch.device,
+    precision: str,
+    models: Iterable[nn.Module],
+    channels_last: bool | None = None,
 ) -> Numerics:
-    """How to compute `model` on `device`; `precision` is that of the plan.
+    """How to compute `models` on `device`; `precision` is that of the plan.
 
     channels_last: None leaves the choice to what was measured: on CPUs and GPUs, convolutions
                    over images are faster so (LeNet 1.4 times, ResNet-18 1.07 times).
     """
     if channels_last is None:
-        images = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        images = any(
+            isinstance(module, nn.Conv2d) for model in models for module in model.modules()
+        )
         channels_last = images and device.type in ("cpu", "cuda")
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
     return Numerics(device, bf16, channels_last)

@@ -7,6 +7,7 @@ Measured: this order lost nothing at any point of failure, a plain save most run
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 TEMPORARY = ".partial"
@@ -15,7 +16,8 @@ TEMPORARY = ".partial"
 def write_durably(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: afterwards it is the old file or the new one.
 
-    A link stays, and what it points to is replaced; a device or a pipe is written to as it is.
+    A link stays, and what it points to is replaced, its permissions kept; a device or a pipe is
+    written to as it is.
     Raises OSError where the disk refuses; the temporary file is then removed.
     """
     path = path.resolve()
@@ -30,6 +32,8 @@ def write_durably(path: Path, content: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if path.exists():
+            partial.chmod(stat.S_IMODE(path.stat().st_mode))
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from dlspec.ir.graph import Program
-from dlspec.ir.training import Cosine, OneCycle, StepDecay, TrainPlan
-from dlspec.training import schedules
+from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.curves import draw_curves
@@ -24,6 +23,7 @@ from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
 from dlspec.training.order import step_generator
 from dlspec.training.preparing import prepare_training
 from dlspec.training.problems import Interrupted, SpecProblem
+from dlspec.training.rates import learning_rate
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
 from dlspec.training.state import capture, restore
@@ -64,7 +64,8 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
     """Step after step, from wherever the state stands to the last."""
     state = training.state
     clock = Clock(state.seconds, state.step, state.seen)
-    state.model.train()
+    for model in state.models:
+        model.train()
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
     while state.step < training.steps:
@@ -85,45 +86,50 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
 
 
 def take_step(training: Training) -> None:
-    """One optimizer step on the next batch."""
-    state, objective, examples = training.state, training.objective, training.examples
+    """Every step of the plan on the next batch, in order."""
+    state, plan = training.state, training.plan
     indices = training.numbers(state.step)
-    generator = step_generator(training.plan.seed, state.step)
-    batch = training.prepare_batch(examples.gather(indices), generator)
-    batch = examples.lay_out(batch)
-    random_state = torch.get_rng_state() if training.checked else None
-    with training.numerics.forward():
-        scores = objective.scores(state.model, batch)
-    loss = objective.loss(scores, batch)
-    if training.checked and not math.isfinite(loss.item()):
-        assert random_state is not None
-        torch.set_rng_state(random_state)
-        _stop(training, batch)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    if training.plan.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(state.model.parameters(), training.plan.gradient_clip)
-    rate = learning_rate(training.plan, state.step, training.steps, training.steps_per_epoch)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.optimizer.step()
-    state.totals += objective.figures(loss, scores, batch)
+    generator = step_generator(plan.seed, state.step)
+    batch = training.prepare_batch(training.examples.gather(indices), generator)
+    batch = training.examples.lay_out(batch)
+    for number, step in enumerate(plan.each_batch):
+        if state.step % step.every == 0:
+            figures = _optimize(training, number, step, batch)
+            if len(plan.each_batch) == 1:
+                state.totals += figures
+            else:
+                state.totals[number] += figures[0]
+            state.seen_by_step[number] += len(indices)
     state.seen += len(indices)
     state.step += 1
 
 
-def learning_rate(plan: TrainPlan, step: int, steps: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step (from 0)."""
-    rate: float = plan.optimizer.lr
-    match plan.schedule:
-        case OneCycle(warmup=warmup):
-            return rate * schedules.one_cycle(step, steps, warmup)
-        case Cosine(warmup=warmup, final=final):
-            return rate * schedules.cosine(step, steps, warmup, final)
-        case StepDecay(period=period, gamma=gamma):
-            return rate * schedules.step_decay(step, steps_per_epoch, period, gamma)
-        case _:
-            return rate
+def _optimize(
+    training: Training, number: int, step: StepPlan, batch: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """One step of one optimizer; the figures of the batch as sums over its examples."""
+    state, objective = training.state, training.objective
+    random_state = torch.get_rng_state() if training.checked else None
+    with training.only_updated(step), training.numerics.forward():
+        computed = objective.compute(step, state.models, batch)
+    if training.checked and not math.isfinite(computed.loss.item()):
+        assert random_state is not None
+        torch.set_rng_state(random_state)
+        _stop(training, step, batch)
+    optimizer = state.optimizers[number]
+    optimizer.zero_grad(set_to_none=True)
+    with training.only_updated(step):
+        computed.loss.backward()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if step.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(weights, step.gradient_clip)
+    rate = learning_rate(
+        step, state.step, training.steps, training.steps_per_epoch, training.decisions
+    )
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return objective.figures(computed, len(next(iter(batch.values()))))
 
 
 def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
@@ -138,17 +144,27 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
                 "kind": "step",
                 "step": state.step,
                 "position": state.step / training.steps_per_epoch,
-                "loss": clock.since_logged(figures["loss"], state.seen),
+                **_since_logged(training, clock, figures),
                 "samples_per_second": round(rate, 1),
             }
         )
 
 
+def _since_logged(training: Training, clock: Clock, figures: dict[str, float]) -> dict[str, float]:
+    """The loss since the last line of the log; of several steps, their means so far."""
+    if training.objective.single:
+        return {"loss": clock.since_logged(figures["loss"], training.state.seen)}
+    return figures
+
+
 def _running_figures(training: Training) -> dict[str, float]:
     """Means over the epoch so far. Stops the run where the loss is not finite."""
     state = training.state
-    means = (state.totals / max(state.seen, 1)).tolist()
-    if not math.isfinite(means[0]):
+    seen = state.seen_by_step
+    if len(seen) == 1:
+        seen = seen * len(training.objective.names)
+    means = [total / max(n, 1) for total, n in zip(state.totals.tolist(), seen, strict=True)]
+    if not all(map(math.isfinite, means[: len(state.seen_by_step)])):
         _go_there_again(training)
     return dict(zip(training.objective.names, means, strict=True))
 
@@ -168,12 +184,13 @@ def _go_there_again(training: Training) -> None:
     )
 
 
-def _stop(training: Training, batch: dict[str, torch.Tensor]) -> None:
+def _stop(training: Training, plan: StepPlan, batch: dict[str, torch.Tensor]) -> None:
     """Say which layer gave the first value that is not finite. Weights are as before the step."""
     step = training.state.step
     with training.numerics.forward():
-        cause = explain(training.state.model, training.objective, batch)
-    raise SpecProblem(f"the loss is not finite at step {step + 1:,}: {cause}; {ADVICE}")
+        cause = explain(training.state.models, training.objective, plan, batch)
+    what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
+    raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 
 
 def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
@@ -188,17 +205,17 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     seconds = clock.now - clock.last.get("epoch", state.seconds)
     rate = (state.seen - clock.seen_before) / max(seconds, 1e-9)
     clock.seen_before = 0
-    if training.validation is not None:
+    if training.measured_split is not None:
         figures = measure(
-            state.model,
+            state.models[0],
             training.objective,
-            training.validation,
+            training.measured_split,
             training.prepare_for_evaluation,
             plan.batch_size,
         )
         entry |= {f"val_{name}": figure for name, figure in figures.items()}
     entry |= {
-        "learning_rate": state.optimizer.param_groups[0]["lr"],
+        "learning_rate": state.optimizers[0].param_groups[0]["lr"],
         "samples_per_second": round(rate, 1),
         "seconds": round(clock.now, 3),
     }
@@ -210,6 +227,7 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     clock.last["epoch"], clock.logged = clock.now, (0.0, 0)
     state.totals.zero_()
     state.seen = 0
+    state.seen_by_step = [0] * len(plan.each_batch)
 
 
 def _keep_best(training: Training, entry: dict[str, Any]) -> None:
@@ -282,10 +300,10 @@ def _finish(training: Training, reporter: Reporter) -> Run:
 
 
 def _test(training: Training, reporter: Reporter) -> Evaluation | None:
-    if len(training.dataset.test) == 0:
+    if len(training.dataset.test) == 0 or not training.objective.single:
         return None
     return evaluate_split(
-        training.state.model,
+        training.state.models[0],
         training.plan,
         training.objective,
         training.dataset.test,

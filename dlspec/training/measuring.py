@@ -31,8 +31,8 @@ def measure(
     with torch.inference_mode():
         for batch in examples.in_order(batch_size, prepare):
             with numerics.forward():
-                scores = objective.scores(model, batch)
-            totals += objective.figures(objective.loss(scores, batch), scores, batch)
+                computed = objective.measured(model, batch)
+            totals += objective.figures(computed, len(next(iter(batch.values()))))
     model.train(was_training)
     means = (totals / examples.count).tolist()
     return dict(zip(objective.names, means, strict=True))

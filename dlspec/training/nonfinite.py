@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from dlspec.ir.training import StepPlan
 from dlspec.training.objective import Objective
 
 Batch = dict[str, torch.Tensor]
@@ -14,18 +16,19 @@ Batch = dict[str, torch.Tensor]
 ADVICE = "a lower learning rate, `gradient_clip = 1` or `precision = float32` may help"
 
 
-def explain(model: nn.Module, objective: Objective, batch: Batch) -> str:
+def explain(models: Sequence[nn.Module], objective: Objective, step: StepPlan, batch: Batch) -> str:
     """One clause that says what was not finite first in this batch: data, weight, layer or loss.
 
-    The model must stand as it did before the step. Runs one more forward pass.
+    The models must stand as they did before the step. Runs one more forward pass.
     """
     for name, field in batch.items():
         if not _finite(field):
             return f"the data's field `{name}` holds a value that is not finite"
-    for name, weight in model.named_parameters():
-        if not _finite(weight):
-            return f"the weight `{name}` stopped being finite in the update before"
-    return _first_layer(model, objective, batch)
+    for model in models:
+        for name, weight in model.named_parameters():
+            if not _finite(weight):
+                return f"the weight `{name}` stopped being finite in the update before"
+    return _first_layer(models, objective, step, batch)
 
 
 def weight_that_is_not_finite(model: nn.Module) -> str | None:
@@ -39,7 +42,9 @@ def weight_that_is_not_finite(model: nn.Module) -> str | None:
     return next((name for name, weight in weights.items() if not _finite(weight)), None)
 
 
-def _first_layer(model: nn.Module, objective: Objective, batch: Batch) -> str:
+def _first_layer(
+    models: Sequence[nn.Module], objective: Objective, step: StepPlan, batch: Batch
+) -> str:
     found: list[str] = []
 
     def before(path: str, inputs: tuple[Any, ...]) -> None:
@@ -52,6 +57,7 @@ def _first_layer(model: nn.Module, objective: Objective, batch: Batch) -> str:
 
     handles = [
         handle
+        for model in models
         for path, module in model.named_modules()
         if path and not list(module.children())
         for handle in (
@@ -60,16 +66,16 @@ def _first_layer(model: nn.Module, objective: Objective, batch: Batch) -> str:
         )
     ]
     try:
-        with torch.no_grad():
-            scores = objective.scores(model, batch)
+        computed = objective.compute(step, models, batch)
     finally:
         for handle in handles:
             handle.remove()
     if found:
         return found[0]
-    if not _finite(scores):
+    if computed.scores is not None and not _finite(computed.scores):
         return "the model's output was the first value that is not finite"
-    return f"every layer was finite, the loss `{objective.plan.loss.kind}` was not"
+    what = f"the loss `{objective.plan.loss.kind}`" if objective.plan.loss else "what is minimised"
+    return f"every layer was finite, {what} was not"
 
 
 def _finite(value: Any) -> bool:

@@ -1,27 +1,23 @@
-"""What is minimised and what is measured: a plan's loss and metrics on a model's results."""
+"""What is minimised and what is measured: a plan's losses and metrics on a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
-from dlspec.ir.training import TopK, TrainPlan
-from dlspec.layers.final import trains_on_logits
+from dlspec.ir.metrics import AnyMetric, TopK
+from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.layers.final import final_activation
 from dlspec.training import metrics
 
 Batch = dict[str, torch.Tensor]
 
-_LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    "F.cross_entropy": F.cross_entropy,
-    "F.binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
-    "F.mse_loss": F.mse_loss,
-}
 _METRICS: dict[str, Callable[..., torch.Tensor]] = {
     "accuracy": metrics.accuracy,
     "top_k": metrics.top_k,
@@ -34,59 +30,62 @@ _FINAL: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-class Objective:
-    """The loss and the metrics of a plan.
+class Computed(NamedTuple):
+    """What is minimised of a batch, and where metrics are measured what they compare."""
 
-    names: of the figures, in the order in which `figures` gives them: `loss`, then the metrics.
+    loss: torch.Tensor
+    scores: torch.Tensor | None = None
+    target: torch.Tensor | None = None
+
+
+class Objective:
+    """The losses and the metrics of a plan, computed by the functions that `compile` prints.
+
+    names: of the figures, in the order in which `figures` gives them: `loss`, then the metrics;
+           or the names of the steps where there are several.
     """
 
     def __init__(self, program: Program, plan: TrainPlan) -> None:
-        graph = program.graphs[plan.model]
         self.plan = plan
-        self.inputs = tuple(plan.feeds[port.name] for port in graph.inputs)
-        on_logits = trains_on_logits(program, graph, plan.output, plan.loss)
-        self.absorbed = plan.loss.from_logits if on_logits else None
-        call = plan.loss.torch()
-        self._loss = partial(_LOSSES[call.function], *call.args, **call.kwargs)
-        self.names = ("loss", *(metric.kind_name() for metric in plan.metrics))
+        self._functions = load_functions(emit_functions(program, plan))
+        self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
+        final = final_activation(program, program.graphs[plan.model], plan.output)
+        loss = plan.loss
+        absorbs = final is not None and (loss is None or loss.from_logits == final.kind)
+        self.absorbed = final.kind if final is not None and absorbs else None
+        steps = plan.each_batch
+        first = ("loss",) if len(steps) == 1 else tuple(step.name for step in steps)
+        self.names = (*first, *(metric.kind_name() for metric in plan.metrics))
 
-    def scores(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """What the loss compares with the target: logits where it knows the last activation."""
-        inputs = [batch[field] for field in self.inputs]
-        forward: Callable[..., Any] = model.logits if self.absorbed else model  # type: ignore[assignment]
-        result = forward(*inputs)
-        return (result[self.plan.output] if isinstance(result, dict) else result).float()
+    @property
+    def single(self) -> bool:
+        """Whether the plan minimises one thing, so that it can be measured on a split."""
+        return len(self.plan.each_batch) == 1 and len(self.plan.models) == 1
 
-    def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The mean loss of the batch."""
-        return self._loss(scores, self.target(scores, batch))
+    def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
+        """What a step minimises."""
+        return _computed(self._functions[step.objective](*models, batch))
 
-    def target(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The target as the loss takes it.
+    def measured(self, model: nn.Module, batch: Batch) -> Computed:
+        """The same for a model that is not being trained, whose auxiliaries are left out."""
+        function = self._measured or self._functions[self.plan.each_batch[0].objective]
+        return _computed(function(model, batch))
 
-        Class numbers [B] or [B, 1] for cross entropy; else numbers in the shape of the scores,
-        so that [B] beside [B, 1] is never broadcast to [B, B].
-        """
-        target = batch[self.plan.target]
-        if self.plan.loss.kind == "cross_entropy":
-            shape = (scores.shape[0], *scores.shape[2:])
-            return target.long().reshape(shape) if target.shape != scores.shape else target
-        return target.to(scores.dtype).reshape(scores.shape)
-
-    def figures(self, loss: torch.Tensor, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Loss and metrics of a batch as sums over its examples, on the device."""
-        scores = scores.detach()
-        target = self.target(scores, batch)
-        sums = [loss.detach() * len(scores)]
+    def figures(self, computed: Computed, count: int) -> torch.Tensor:
+        """Loss and metrics of a batch of `count` as sums over its examples, on the device."""
+        sums = [computed.loss.detach() * count]
         for metric in self.plan.metrics:
-            function = _METRICS[metric.kind_name()]
-            if isinstance(metric, TopK):
-                sums.append(function(scores, target, metric.k))
-            elif metric.kind_name() == "accuracy":
-                sums.append(function(scores, target))
-            else:
-                sums.append(function(self.output(scores), target))
-        return torch.stack([figure.to(sum_type(scores.device)) for figure in sums])
+            assert computed.scores is not None and computed.target is not None
+            sums.append(self._figure(metric, computed.scores.detach(), computed.target))
+        return torch.stack([figure.to(sum_type(figure.device)) for figure in sums])
+
+    def _figure(
+        self, metric: AnyMetric, scores: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        function = _METRICS[metric.kind_name()]
+        if isinstance(metric, TopK):
+            return function(scores, target, metric.k)
+        return function(scores if metric.higher_is_better else self.output(scores), target)
 
     def output(self, scores: torch.Tensor) -> torch.Tensor:
         """The model's output itself, the absorbed activation included."""
@@ -95,6 +94,10 @@ class Objective:
     def higher_is_better(self, name: str) -> bool:
         """Which end of a figure is good."""
         return any(m.kind_name() == name and m.higher_is_better for m in self.plan.metrics)
+
+
+def _computed(result: Any) -> Computed:
+    return Computed(*result) if isinstance(result, tuple) else Computed(result)
 
 
 def sum_type(device: torch.device) -> torch.dtype:

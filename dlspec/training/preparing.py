@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from dlspec.data.preparing import prepare
 from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
-from dlspec.passes.fit import problems, target_field
+from dlspec.layers import snake_case
+from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.device import (
     Numerics,
@@ -49,13 +51,13 @@ def prepare_training(
     device = choose_device(options.device)
     dataset = load(program.data[plan.data], options.data_root, options.data)
     facts = run_facts(program, plan, options, dataset)
-    plan = with_target(plan, dataset)
-    check_data(program, plan, dataset)
-    objective = Objective(program, plan)
-    rewritten = rewrite(program) if options.rewrites and build is None else Rewritten(program, ())
+    fitted, plan = with_target(program, plan, dataset)
+    check_data(fitted, plan, dataset)
+    objective = Objective(fitted, plan)
+    rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
-    model = build() if build is not None else build_model(rewritten.program, plan)
-    numerics = choose_numerics(device, plan.precision, model, options.channels_last)
+    models = (build(),) if build is not None else build_models(rewritten.program, plan)
+    numerics = choose_numerics(device, plan.precision, models, options.channels_last)
     facts["machine"] = machine_facts(numerics)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
@@ -71,7 +73,9 @@ def prepare_training(
         prepare_for_evaluation=for_evaluation,
         objective=objective,
         numerics=numerics,
-        state=first_state(place(model, numerics), plan, objective, device),
+        state=first_state(
+            program, tuple(place(model, numerics) for model in models), plan, objective, device
+        ),
         folder=RunFolder(options.folder),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
@@ -84,29 +88,46 @@ def prepare_training(
 
 
 def first_state(
-    model: nn.Module, plan: TrainPlan, objective: Objective, device: torch.device
+    program: Program,
+    models: tuple[nn.Module, ...],
+    plan: TrainPlan,
+    objective: Objective,
+    device: torch.device,
 ) -> State:
-    """The state before the first step, with the optimizer of the plan."""
-    optimizer = build_optimizer(plan.optimizer.torch(), model.parameters(), device)
+    """The state before the first step, with the optimizers of the plan."""
+    names = tuple(program.graphs[key].name for key in plan.models)
+    by_name = dict(zip(names, models, strict=True))
+    optimizers = tuple(
+        build_optimizer(
+            step.optimizer.torch(),
+            chain.from_iterable(by_name[name].parameters() for name in step.updates),
+            device,
+        )
+        for step in plan.each_batch
+    )
     totals = torch.zeros(len(objective.names), dtype=sum_type(device), device=device)
-    return State(model, optimizer, device, totals)
+    seen = [0] * len(plan.each_batch)
+    paths = tuple(snake_case(name) for name in names)
+    return State(models, optimizers, device, totals, seen_by_step=seen, names=paths)
 
 
-def build_model(program: Program, plan: TrainPlan) -> nn.Module:
-    """The module that `dlspec compile` prints, loaded in memory.
+def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
+    """The modules that `dlspec compile` prints, loaded in memory, in the plan's order.
 
     Raises SpecProblem where PyTorch cannot express a layer.
     """
     try:
-        return load_module(emit_module(program, plan.model))()
+        return tuple(load_module(emit_module(program, key))() for key in plan.models)
     except BackendProblem as problem:
         raise SpecProblem(str(problem)) from problem
 
 
-def with_target(plan: TrainPlan, dataset: Dataset) -> TrainPlan:
-    """The plan with the field that the loss compares, known once the files have been read."""
+def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Program, TrainPlan]:
+    """The same with the field that the loss compares, known once the files have been read."""
     found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
-    return plan if plan.target in dataset.fields else plan.model_copy(update={"target": found})
+    if plan.target in dataset.fields:
+        return program, plan
+    return retargeted(program, plan, found)
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
@@ -131,7 +152,7 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
 
     Raises SpecProblem.
     """
-    for problem in problems(plan, program.graphs[plan.model], dataset.plan, dataset.fields):
+    for problem in _problems(program, plan, dataset):
         advice = f"; {problem.help}" if problem.help else ""
         raise SpecProblem(f"{problem.message}{advice}")
     if plan.requires and len(dataset.test) == 0:
@@ -139,6 +160,20 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
             f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "
             f"`test = 20%` in `data {plan.data}` sets examples aside for it"
         )
+
+
+def _problems(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[FitProblem, ...]:
+    if plan.loss is not None or plan.metrics:
+        found = problems(plan, program.graphs[plan.model], dataset.plan, dataset.fields)
+        if found:
+            return found
+    return tuple(
+        problem
+        for step in plan.each_batch
+        for problem in objective_problems(
+            plan, program.objectives[step.objective], dataset.plan, dataset.fields
+        )
+    )
 
 
 def run_facts(
@@ -178,7 +213,7 @@ def _examples_facts(dataset: Dataset, target: str) -> dict[str, Any]:
     for split in splits.values():
         shapes = {name: array.shape for name, array in split.fields.items()}
         digest.update(json.dumps(shapes, sort_keys=True).encode())
-        digest.update(split.fields[target].tobytes())
+        digest.update(split.fields.get(target, next(iter(split.fields.values()))).tobytes())
     return {
         **{name: len(split) for name, split in splits.items()},
         "targets_sha256": digest.hexdigest(),

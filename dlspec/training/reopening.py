@@ -12,11 +12,12 @@ from dlspec.data.preparing import prepare
 from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
+from dlspec.layers import snake_case
 from dlspec.training.device import choose_device, choose_numerics
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
-from dlspec.training.preparing import build_model, check_data, place, with_target
+from dlspec.training.preparing import build_models, check_data, place, with_target
 from dlspec.training.problems import SpecProblem
 from dlspec.training.settings import Evaluation
 
@@ -57,15 +58,22 @@ def reopen(path: Path, program: Program) -> Reopened:
     return Reopened(folder, program, plan, facts)
 
 
-def trained_model(run: Reopened) -> nn.Module:
-    """The model with its best weights, on the CPU. Raises as `RunFolder.read_best` does."""
+def trained_models(run: Reopened) -> dict[str, nn.Module]:
+    """The models by name with their best weights, on the CPU.
+
+    Raises as `RunFolder.read_best` does.
+    """
     weights = run.folder.read_best()
-    model = build_model(run.program, run.plan)
+    models = build_models(run.program, run.plan)
+    names = [run.program.graphs[key].name for key in run.plan.models]
+    whole: nn.Module = models[0]
+    if len(models) > 1:
+        whole = nn.ModuleDict({snake_case(n): m for n, m in zip(names, models, strict=True)})
     try:
-        model.load_state_dict(weights)
+        whole.load_state_dict(weights)
     except RuntimeError:
         raise SpecProblem(f"`{run.folder.best}` holds the weights of another model") from None
-    return model
+    return dict(zip(names, models, strict=True))
 
 
 def evaluate(
@@ -77,20 +85,24 @@ def evaluate(
     Raises SpecProblem, MachineProblem, DataProblem.
     """
     chosen = choose_device(device)
-    model = trained_model(run)
+    if len(run.plan.models) > 1 or len(run.plan.each_batch) > 1:
+        raise SpecProblem(
+            "a run that trains in several steps has no figures of a test split to measure"
+        )
+    (model,) = trained_models(run).values()
     dataset: Dataset = load(
         run.program.data[run.plan.data], data_root or run.data_root(), data or run.replacement()
     )
-    plan = with_target(run.plan, dataset)
-    check_data(run.program, plan, dataset)
+    program, plan = with_target(run.program, run.plan, dataset)
+    check_data(program, plan, dataset)
     if len(dataset.test) == 0:
         raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
-    numerics = choose_numerics(chosen, "float32", model)
+    numerics = choose_numerics(chosen, "float32", (model,))
     _, for_evaluation = prepare(dataset.plan)
     return evaluate_split(
         place(model, numerics),
         plan,
-        Objective(run.program, plan),
+        Objective(program, plan),
         dataset.test,
         for_evaluation,
         numerics,

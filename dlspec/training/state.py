@@ -16,34 +16,49 @@ class State:
     """A training run at a moment.
 
     step:   optimizer steps done, all epochs counted.
+    models: those being trained, in the plan's order; `model` holds all of them.
+    optimizers: one for each step of the plan.
     totals: sums of loss and metrics over the examples of this epoch so far, on the device.
-    seen:   how many examples these are.
+    seen:   how many examples this epoch has had.
+    seen_by_step: how many of them each step of the plan has worked on.
     best:   the best figure of the validation split so far, None before the first.
     seconds: time spent training, earlier parts of the run included.
     """
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
+    models: tuple[nn.Module, ...]
+    optimizers: tuple[torch.optim.Optimizer, ...]
     device: torch.device
     totals: torch.Tensor
     step: int = 0
     seen: int = 0
+    seen_by_step: list[int] = field(default_factory=list[int])
     best: float | None = None
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> nn.Module:
+        """The model itself, or several by their names as one module."""
+        if len(self.models) == 1:
+            return self.models[0]
+        return nn.ModuleDict(dict(zip(self.names, self.models, strict=True)))
 
 
 def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
     """The state as a checkpoint, with `facts` of the run beside it."""
     tensors = {f"model.{name}": _plain(tensor) for name, tensor in state.model.state_dict().items()}
-    stored = state.optimizer.state_dict()
-    scalars: dict[str, dict[str, Any]] = {}
-    for index, values in stored["state"].items():
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimizer.{index}.{name}"] = _plain(value)
-            else:
-                scalars.setdefault(str(index), {})[name] = value
+    optimizers: list[dict[str, Any]] = []
+    for number, optimizer in enumerate(state.optimizers):
+        stored = optimizer.state_dict()
+        scalars: dict[str, dict[str, Any]] = {}
+        for index, values in stored["state"].items():
+            for name, value in values.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimizer.{number}.{index}.{name}"] = _plain(value)
+                else:
+                    scalars.setdefault(str(index), {})[name] = value
+        optimizers.append({"groups": stored["param_groups"], "scalars": scalars})
     tensors |= _random_states(state.device)
     tensors["totals"] = _plain(state.totals)
     return Checkpoint(
@@ -52,10 +67,11 @@ def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
             **facts,
             "step": state.step,
             "seen": state.seen,
+            "seen_by_step": state.seen_by_step,
             "best": state.best,
             "seconds": state.seconds,
             "history": state.history,
-            "optimizer": {"groups": stored["param_groups"], "scalars": scalars},
+            "optimizers": optimizers,
         },
     )
 
@@ -72,9 +88,11 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
         if name.startswith("model.")
     }
     state.model.load_state_dict(weights)
-    state.optimizer.load_state_dict(_optimizer_state(state.optimizer, checkpoint))
+    for number, optimizer in enumerate(state.optimizers):
+        optimizer.load_state_dict(_optimizer_state(optimizer, number, checkpoint))
     state.totals.copy_(tensors["totals"])
     state.step, state.seen = facts["step"], facts["seen"]
+    state.seen_by_step = list(facts["seen_by_step"])
     state.best, state.seconds = facts["best"], facts["seconds"]
     state.history = list(facts["history"])
     torch.set_rng_state(tensors["random.cpu"])
@@ -84,18 +102,21 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
         torch.mps.set_rng_state(tensors["random.mps"])
 
 
-def _optimizer_state(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> dict[str, Any]:
+def _optimizer_state(
+    optimizer: torch.optim.Optimizer, number: int, checkpoint: Checkpoint
+) -> dict[str, Any]:
     """The optimizer's state as its `load_state_dict` takes it.
 
     Moments take the memory layout of their weights: fused kernels walk both in one sweep.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    saved = checkpoint.facts["optimizer"]
+    saved = checkpoint.facts["optimizers"][number]
+    head = f"optimizer.{number}."
     values: dict[int, dict[str, Any]] = {int(i): dict(s) for i, s in saved["scalars"].items()}
     for full_name, tensor in checkpoint.tensors.items():
-        if not full_name.startswith("optimizer."):
+        if not full_name.startswith(head):
             continue
-        _, index, name = full_name.split(".", 2)
+        index, name = full_name.removeprefix(head).split(".", 1)
         parameter = parameters[int(index)]
         if name != "step" and tensor.shape == parameter.shape:
             tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +12,8 @@ import torch
 
 from dlspec.data import Dataset
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction
-from dlspec.ir.training import TrainPlan
+from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.layers import snake_case
 from dlspec.training.device import Numerics
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
@@ -58,11 +61,43 @@ class Training:
         return f"{self.model_name} on {replaced or self.plan.data}"
 
     @property
+    def measured_split(self) -> Examples | None:
+        """The validation split, where there is one and something to measure on it."""
+        return self.validation if self.objective.single else None
+
+    @contextmanager
+    def only_updated(self, step: StepPlan) -> Iterator[None]:
+        """Within, gradients reach the weights of the models that a step updates, and no others."""
+        others = [
+            weight
+            for name, model in zip(self.state.names, self.state.models, strict=True)
+            if name not in map(snake_case, step.updates)
+            for weight in model.parameters()
+            if weight.requires_grad
+        ]
+        for weight in others:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in others:
+                weight.requires_grad_(True)
+
+    @property
     def deciding_figure(self) -> str | None:
         """The figure of the validation split that says which weights are best."""
-        if self.validation is None:
+        if self.measured_split is None:
             return None
         return self.objective.names[1] if len(self.objective.names) > 1 else "loss"
+
+    @property
+    def decisions(self) -> list[float]:
+        """The deciding figure of every epoch so far, with its sign turned where more is better."""
+        name = self.deciding_figure
+        if name is None:
+            return []
+        sign = -1 if self.objective.higher_is_better(name) else 1
+        return [sign * entry[f"val_{name}"] for entry in self.state.history]
 
     def numbers(self, step: int) -> torch.Tensor:
         """Which examples the batch of a step (from 0) has, where they are gathered."""

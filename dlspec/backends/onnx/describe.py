@@ -9,7 +9,8 @@ from dlspec.backends.onnx.values import dim_text
 from dlspec.ir.card import Card, InputCard, Meaning, OutputCard, Preparation, spec_hash
 from dlspec.ir.data import DataPlan, ImageFolder
 from dlspec.ir.graph import Graph, Port, Program
-from dlspec.ir.training import BinaryCrossEntropy, CrossEntropy, TrainPlan
+from dlspec.ir.losses import BinaryCrossEntropy, CrossEntropy
+from dlspec.ir.training import TrainPlan
 from dlspec.layers.final import final_activation
 
 _ACTIVATED: dict[str | None, Meaning] = {
@@ -61,7 +62,8 @@ def _input(graph: Graph, port: Port, field: str | None) -> InputCard:
 
 def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) -> OutputCard:
     type_ = graph.types[port.value]
-    trained_on = plan.loss.from_logits if plan and plan.output == port.name else None
+    loss = plan.loss if plan and plan.output == port.name else None
+    trained_on = loss.from_logits if loss else None
     last = final_activation(program, graph, port.name)
     meaning = _ACTIVATED[last.kind] if last else _PLAIN.get(trained_on, "values")
     return OutputCard(

@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from dlspec.backends.torch.docstrings import comment, docstring
 from dlspec.backends.torch.imports import Import, used_names
+from dlspec.backends.torch.printer import WIDTH
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -38,7 +40,7 @@ def borrow(file: str, *names: str) -> Borrowed:
             imports.update(_bound(node))
         elif (name := _defined(node)) is not None:
             start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-            found[name] = "\n".join(text.split("\n")[start - 1 : node.end_lineno])
+            found[name] = _fitted("\n".join(text.split("\n")[start - 1 : node.end_lineno]))
     needed, waiting = set[str](), list(names)
     while waiting:
         name = waiting.pop()
@@ -55,6 +57,23 @@ def borrow(file: str, *names: str) -> Borrowed:
             if name in used and not one.module.startswith("dlspec")
         },
     )
+
+
+def _fitted(source: str) -> str:
+    """A definition with its docstrings and comments at the width of emitted Python."""
+    lines = source.split("\n")
+    for node in reversed(list(ast.walk(ast.parse(source)))):
+        if isinstance(node, ast.FunctionDef) and (text := ast.get_docstring(node)) is not None:
+            said = node.body[0]
+            place = slice(said.lineno - 1, said.end_lineno)
+            if any(len(line) > WIDTH for line in lines[place]):
+                lines[place] = docstring(text, said.col_offset)
+    fitted: list[str] = []
+    for line in lines:
+        margin = len(line) - len(line.lstrip())
+        long = len(line) > WIDTH and line.lstrip().startswith("# ")
+        fitted += comment(line.lstrip()[2:], margin) if long else [line]
+    return "\n".join(fitted)
 
 
 def _defined(node: ast.stmt) -> str | None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from textwrap import dedent
+
+from dlspec.backends.torch.printer import WIDTH
+
+_ITEM = re.compile(r"\s*([-*•]|\d+[.)])\s")
 
 
 def escaped(line: str) -> str:
@@ -23,6 +29,8 @@ def docstring(text: str, indent: int) -> list[str]:
     )
     if first.startswith('"'):
         first = "\\" + first
+    room = WIDTH - indent
+    first, *rest = wrapped((first, *rest), room, room - (3 if rest else 6))
     if not rest:
         space = " " if first.endswith('"') else ""
         return [f'{pad}"""{first}{space}"""']
@@ -33,4 +41,35 @@ def docstring(text: str, indent: int) -> list[str]:
 def comment(text: str, indent: int = 0) -> list[str]:
     """The lines of a comment with that text."""
     pad = " " * indent
-    return [f"{pad}# {escaped(line)}".rstrip() for line in text.strip().split("\n")]
+    lines = wrapped([escaped(line) for line in text.strip().split("\n")], WIDTH - indent - 2)
+    return [f"{pad}# {line}".rstrip() for line in lines]
+
+
+def wrapped(lines: Sequence[str], width: int, first_width: int | None = None) -> list[str]:
+    """Lines that are no longer than a width: the last words of a longer one go to the next.
+
+    first_width: that of the first line. A word that is longer stays as it is.
+    """
+    found: list[str] = []
+    waiting = list(reversed(lines))
+    while waiting:
+        line = waiting.pop()
+        most = first_width if first_width is not None and not found else width
+        margin = len(line) - len(line.lstrip())
+        end = line.rfind(" ", margin, most + 1)
+        if len(line) <= most or (end := end if end > 0 else line.find(" ", most)) < 0:
+            found.append(line)
+            continue
+        found.append(line[:end].rstrip())
+        over = line[end:].strip()
+        if waiting and _goes_on(waiting[-1], margin):
+            waiting[-1] = f"{' ' * margin}{over} {waiting[-1].strip()}"
+        elif over:
+            waiting.append(" " * margin + over)
+    return found
+
+
+def _goes_on(line: str, margin: int) -> bool:
+    """Whether a line is in the same paragraph as one before it with that indentation."""
+    own = len(line) - len(line.lstrip())
+    return bool(line.strip()) and own == margin and _ITEM.match(line) is None

@@ -1,305 +1,247 @@
 """Graphs that differ in numbers alone become one class with constructor arguments.
 
-A family is such a set of graphs. What differs is solved for: a size that equals a block's
-own argument, or a multiple of it, is written as that; the rest become arguments of their own.
+A family is such a set of graphs. A use that lacks a stage of the others belongs to it too,
+where the weights of all have the same names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any, NamedTuple
 
-from dlspec.backends.problem import BackendProblem
+from dlspec.backends.torch.constructors import constructor, is_plain, written
+from dlspec.backends.torch.grouping import NOTHING, Group, by_name, groups
+from dlspec.backends.torch.loops import Entry
+from dlspec.backends.torch.merging import Attributes
 from dlspec.backends.torch.names import checked_path, class_name, variable
+from dlspec.backends.torch.optional import condition
 from dlspec.backends.torch.printer import literal
-from dlspec.backends.torch.steps import layer_form
-from dlspec.ir.forms import Argument
-from dlspec.ir.graph import CallNode, Graph, LayerNode, Node, ParameterNode, Program
+from dlspec.backends.torch.sequential import is_identity, is_straight
+from dlspec.backends.torch.solver import FLOWING_IN, MISSING, Parameter, Solver, Values, solve
+from dlspec.backends.torch.steps import Flow, Step, flow, with_logits
+from dlspec.ir.graph import CallNode, Graph, Node, Program
 
-Values: TypeAlias = tuple[Any, ...]
-"""One value for each graph of a family."""
-
-
-class Constructor(NamedTuple):
-    """A submodule: `wrap` around `function(values)`. Positional values have names "0", "1" …"""
-
-    path: str
-    function: str
-    values: Mapping[str, Argument]
-    defaults: Mapping[str, Argument]
-    wrap: str = "{}"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Family(NamedTuple):
     """One class: the graphs that it stands for and what its constructor takes.
 
-    arguments:    name of each argument to its value in each graph.
-    constructors: path and expression of each submodule, in order.
+    places:       which of the graphs has a key.
+    gaps:         the paths of the submodules that each graph lacks.
+    parameters:   the constructor's arguments.
+    attributes:   the arguments that `forward` reads, with the attributes that keep them.
+    constructors: the submodules, in order.
+    invents:      whether an argument is none of the block's.
+    computed:     what `forward`, or `logits`, computes.
+    straight:     whether the class is an `nn.Sequential`.
     """
 
     name: str
     graphs: tuple[Graph, ...]
-    arguments: Mapping[str, Values]
-    constructors: tuple[tuple[str, str], ...]
-    solver: Solver
-
-    def position(self, key: str) -> int:
-        """Which of the graphs has that key."""
-        return next(i for i, graph in enumerate(self.graphs) if graph.key == key)
-
-
-class Solver:
-    """Writes values that differ between graphs as expressions of constructor arguments."""
-
-    def __init__(self, graphs: tuple[Graph, ...]) -> None:
-        self.count = len(graphs)
-        self.known = dict(_known(graphs))
-        self.used: dict[str, Values] = {}
-
-    def expression(self, values: Values, wanted: str, likely: str = "") -> str:
-        """The literal of what is the same everywhere, an expression, or a new argument.
-
-        wanted: the name of a new argument; likely: that of the argument to try first.
-        """
-        if len(set(map(repr, values))) == 1:
-            return literal(values[0])
-        likely_values = self.known.get(likely, ())
-        found = (likely, likely) if _equal(values, likely_values) else self.solved(values)
-        if found is None:
-            name = variable(wanted, [*self.known, *self.used])
-            self.known[name] = values
-            found = name, name
-        name, text = found
-        self.used[name] = self.known[name]
-        return text
-
-    def solved(self, values: Values) -> tuple[str, str] | None:
-        """The argument that gives these values, and how: `width`, `4 * width`, `width // 2`."""
-        for name, known in self.known.items():
-            if _equal(values, known):
-                return name, name
-            factor = _factor(values, known)
-            if factor is not None:
-                return name, f"{factor} * {name}"
-        for name, known in self.known.items():
-            divisor = _factor(known, values)
-            if divisor is not None:
-                return name, f"{name} // {divisor}"
-        return None
+    places: Mapping[str, int]
+    gaps: tuple[frozenset[str], ...]
+    parameters: tuple[Parameter, ...]
+    attributes: Mapping[str, str]
+    constructors: tuple[Entry, ...]
+    invents: bool
+    computed: Flow
+    straight: bool
+    top: bool
+    peel: bool
 
 
-_LEAST_SIZE = 8
+def families(program: Program, key: str, taken: Iterable[str]) -> dict[str, Family]:
+    """The classes that a model needs by the keys of the graphs, what is called first.
 
-
-def _equal(values: Values, known: Values) -> bool:
-    return list(map(repr, known)) == list(map(repr, values))
-
-
-def _factor(products: Values, values: Values) -> int | None:
-    """The whole number that makes products of values, greater than 1, else None.
-
-    Small numbers are multiples of each other by chance, as kernels are of strides.
+    taken: names that classes cannot have.
     """
-    if not all(type(value) is int and value >= _LEAST_SIZE for value in (*products, *values)):
-        return None
-    factor = products[0] // values[0]
-    exact = all(p == factor * v for p, v in zip(products, values, strict=True))
-    return factor if exact and factor > 1 else None
+    peeled = with_logits(program, program.graphs[key])
+    signatures: dict[str, str] = {}
+    found: dict[str, Family] = {}
+    names = list(taken)
+    for graphs in by_name(program, key):
+        alone = [Group([graph], [NOTHING]) for graph in graphs if graph.key == key]
+        others = [graph for graph in graphs if graph.key != key]
+        peel = any(graph.key in peeled for graph in graphs)
+
+        def accepts(group: Group, *, peel: bool = peel) -> bool:
+            """Whether what its graphs lack follows from the arguments of the spec's block."""
+            return not _family(program, "", group, found, top=False, peel=peel).invents
+
+        for group in (*groups(others, signatures, exact=peel, accepts=accepts), *alone):
+            name = class_name(group.whole.name, names)
+            names.append(name)
+            top = group.whole.key == key
+            peel = any(graph.key in peeled for graph in group.graphs)
+            family = _family(program, name, group, found, top=top, peel=peel)
+            for graph in group.graphs:
+                signatures[graph.key] = name
+                found[graph.key] = family
+    return found
 
 
-def _known(graphs: tuple[Graph, ...]) -> Iterator[tuple[str, Values]]:
-    """What expressions can be made of: the block's arguments, then the size that flows in."""
-    for name in graphs[0].arguments:
-        values = tuple(_plain(graph.arguments.get(name)) for graph in graphs)
-        if all(_is_numeric(value) for value in values) and len(set(values)) > 1:
-            yield variable(name, ("in_channels", "in_features")), values
+def _family(
+    program: Program,
+    name: str,
+    group: Group,
+    found: Mapping[str, Family],
+    *,
+    top: bool,
+    peel: bool,
+) -> Family:
+    graphs = tuple(group.graphs)
+    straight = not peel and is_straight(graphs[0], top=top)
+    paths = frozenset(node.path for node in graphs[0].nodes)
+    solver = Solver(_known(graphs))
+    made = (
+        _construction(group, nodes, found, solver, straight=straight)
+        for nodes in zip(*(graph.nodes for graph in graphs), strict=True)
+    )
+    constructors = tuple(one for one in made if one is not None)
+    attributes = Attributes(paths)
+    flows = [flow(program, g, top=top, peel=peel, modules=group.optional) for g in graphs]
+    computed = flows[0] if straight else _merged(flows, attributes, solver)
+    return Family(
+        name=name,
+        graphs=graphs,
+        places={graph.key: place for place, graph in enumerate(graphs)},
+        gaps=tuple(group.gaps),
+        parameters=solver.parameters,
+        attributes=attributes.names,
+        constructors=constructors,
+        invents=solver.invents,
+        computed=computed,
+        straight=straight,
+        top=top,
+        peel=peel,
+    )
+
+
+def _merged(flows: list[Flow], attributes: Attributes, solver: Solver) -> Flow:
+    """The flow of the first graph with expressions that are right for all."""
+    if len(flows) == 1:
+        return flows[0]
+    texts = [{s.outputs: s.expression for s in (*f.steps, *f.auxiliary_steps)} for f in flows]
+
+    def merged(step: Step) -> Step:
+        found = tuple(own.get(step.outputs) for own in texts)
+        wanted = f"{step.outputs[0]}_value"
+        return step._replace(expression=attributes.merged(found, solver, wanted))
+
+    first = flows[0]
+    return first._replace(
+        steps=tuple(map(merged, first.steps)),
+        auxiliary_steps=tuple(map(merged, first.auxiliary_steps)),
+    )
+
+
+def _known(graphs: tuple[Graph, ...]) -> list[Parameter]:
+    """What expressions can be made of: the size that flows in, and the block's arguments."""
+    own: dict[str, Parameter] = {}
+    for argument in graphs[0].arguments:
+        values = tuple(_plain(graph.arguments.get(argument)) for graph in graphs)
+        if all(map(_is_argument, values)) and len(set(map(repr, values))) > 1:
+            name = variable(argument, (*FLOWING_IN, *own))
+            default = _plain(graphs[0].defaults.get(argument))
+            own[name] = Parameter(name, values, default if _is_argument(default) else MISSING)
+    sizes = _sizes(graphs)
+    if sizes is None:
+        return list(own.values())
+    name, values = sizes
+    said = solve(values, own)
+    if said is None or "//" in said.text:
+        return [Parameter(name, values), *own.values()]
+    return list(own.values())
+
+
+def _is_argument(value: object) -> bool:
+    """Whether a value of a program, which may come from JSON, can stand in code as it is."""
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_argument, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return _WORD.fullmatch(value) is not None if isinstance(value, str) else is_plain(value)
+
+
+def _sizes(graphs: tuple[Graph, ...]) -> tuple[str, Values] | None:
+    """The channels or features of the first input, where they differ from use to use."""
     shapes = [graph.types[graph.inputs[0].value].shape for graph in graphs if graph.inputs]
-    if len(shapes) == len(graphs) and all(shapes):
-        image = len(shapes[0]) == 3
-        sizes = tuple(shape[0 if image else -1] for shape in shapes)
-        if all(isinstance(size, int) for size in sizes) and len(set(sizes)) > 1:
-            yield "in_channels" if image else "in_features", sizes
+    if len(shapes) != len(graphs) or not all(shapes):
+        return None
+    image = len(shapes[0]) == 3
+    sizes = tuple(shape[0 if image else -1] for shape in shapes)
+    if not all(isinstance(size, int) for size in sizes) or len(set(sizes)) == 1:
+        return None
+    return FLOWING_IN[0 if image else 1], sizes
 
 
 def _plain(value: Any) -> Any:
     return tuple(_plain(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _is_numeric(value: object) -> bool:
-    if isinstance(value, tuple):
-        return bool(value) and all(_is_numeric(item) for item in value)
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def families(program: Program, key: str, taken: tuple[str, ...]) -> dict[str, Family]:
-    """The classes that a model needs by the keys of the graphs, what is called first.
-
-    taken: names that classes cannot have.
-    """
-    groups: dict[str, list[Graph]] = {}
-    signatures: dict[str, str] = {}
-    for graph in _reachable(program, key):
-        signature = _signature(program, graph, signatures, alone=graph.key == key)
-        signatures[graph.key] = signature
-        groups.setdefault(signature, []).append(graph)
-    found: dict[str, Family] = {}
-    names = list(taken)
-    for graphs in groups.values():
-        name = class_name(graphs[0].name, names)
-        names.append(name)
-        family = _family(name, tuple(graphs), found)
-        found.update((graph.key, family) for graph in graphs)
-    return found
-
-
-def _reachable(program: Program, key: str) -> list[Graph]:
-    """The graphs that a model is made of, each behind those that it calls."""
-    found: dict[str, Graph] = {}
-
-    def visit(name: str) -> None:
-        if name in found:
-            return
-        graph = program.graphs[name]
-        for called in dict.fromkeys(n.graph for n in graph.nodes if isinstance(n, CallNode)):
-            visit(called)
-        found[name] = graph
-
-    visit(key)
-    return list(found.values())
-
-
-def _signature(
-    program: Program, graph: Graph, signatures: Mapping[str, str], *, alone: bool
-) -> str:
-    """A text that two graphs share where one class can stand for both."""
-    nodes = []
-    for node in graph.nodes:
-        common = (node.path, node.inputs, node.outputs, node.shares)
-        if isinstance(node, CallNode):
-            nodes.append((*common, signatures[node.graph]))
-            continue
-        made = constructor(graph, node)
-        numbers = made and (
-            made.function,
-            made.wrap,
-            [
-                (name, "" if _is_numeric(value) else value)
-                for name, value in made.values.items()
-                if name not in made.defaults
-            ],
-        )
-        if isinstance(node, LayerNode):
-            form = layer_form(graph, node)
-            nodes.append(
-                (
-                    *common,
-                    node.layer.kind,
-                    form.forward,
-                    form.functional,
-                    numbers,
-                    [
-                        (name, value)
-                        for name in type(node.layer).model_fields
-                        if not _is_numeric(value := getattr(node.layer, name))
-                    ],
-                )
-            )
-        else:
-            nodes.append((*common, numbers))
-    ranks = [graph.types[port.value].rank for port in graph.inputs]
-    return repr((graph.key if alone else graph.name, graph.inputs, graph.outputs, ranks, nodes))
-
-
-def constructor(graph: Graph, node: LayerNode | ParameterNode) -> Constructor | None:
-    """The submodule or parameter that a node brings; None where it has none of its own."""
-    if node.shares is not None:
-        return None
-    path = checked_path(graph, node.path)
-    if isinstance(node, ParameterNode):
-        return _parameter(graph, node)
-    form = layer_form(graph, node)
-    if form.functional is not None or form.module is None:
-        return None
-    call = form.module
-    values = {str(number): value for number, value in enumerate(call.args)} | dict(call.kwargs)
-    fields = type(node.layer).model_fields
-    # A keyword that PyTorch's call leaves out has the value of the layer's field of that name.
-    defaults = {name: value for name in fields if _is_numeric(value := getattr(node.layer, name))}
-    return Constructor(path, call.function, values, defaults)
-
-
-def _parameter(graph: Graph, node: ParameterNode) -> Constructor:
-    shape = graph.types[node.outputs[0]].shape
-    sizes: dict[str, Argument] = {
-        str(number): size for number, size in enumerate(shape) if isinstance(size, int)
-    }
-    whole = len(sizes) == len(shape)
-    found = re.fullmatch(r"(zeros|ones)|(normal|uniform)\((.+)\)", node.initial)
-    if found is None or not whole:
-        raise BackendProblem(
-            "E0415",
-            f"the learned tensor `{node.path}` cannot be made in PyTorch",
-            graph=graph.key,
-            node=node.path,
-        )
-    filled, drawn, size = found.groups()
-    sizes = sizes or {"0": ()}
-    if filled:
-        return Constructor(node.path, f"torch.{filled}", sizes, {}, "nn.Parameter({})")
-    number = literal(float(size))
-    wrap = (
-        f"nn.Parameter({number} * {{}})"
-        if drawn == "normal"
-        else f"nn.Parameter({number} * (2 * {{}} - 1))"
-    )
-    return Constructor(
-        node.path, "torch.randn" if drawn == "normal" else "torch.rand", sizes, {}, wrap
-    )
-
-
-def _family(name: str, graphs: tuple[Graph, ...], found: Mapping[str, Family]) -> Family:
-    solver = Solver(graphs)
-    constructors: list[tuple[str, str]] = []
-    for nodes in zip(*(graph.nodes for graph in graphs), strict=True):
-        if nodes[0].shares is None:
-            text = _construction(graphs, nodes, found, solver)
-            if text is not None:
-                constructors.append((nodes[0].path, text))
-    first = [name for name in solver.used if name in ("in_channels", "in_features")]
-    order = [*first, *(name for name in solver.known if name not in first)]
-    arguments = {name: solver.used[name] for name in order if name in solver.used}
-    return Family(name, graphs, arguments, tuple(constructors), solver)
-
-
 def _construction(
-    graphs: tuple[Graph, ...], nodes: tuple[Node, ...], found: Mapping[str, Family], solver: Solver
-) -> str | None:
-    """The expression that makes the submodule of one node in all graphs of a family."""
-    if isinstance(nodes[0], CallNode):
-        path = checked_path(graphs[0], nodes[0].path)
-        inner = found[nodes[0].graph]
-        places = [inner.position(node.graph) for node in nodes if isinstance(node, CallNode)]
-        written = [
-            f"{name}={solver.expression(tuple(values[p] for p in places), name, name)}"
-            for name, values in inner.arguments.items()
-        ]
-        return f"{inner.name}({', '.join(written)})"
-    made = [
-        constructor(graph, node)
-        for graph, node in zip(graphs, nodes, strict=True)
-        if not isinstance(node, CallNode)
-    ]
-    if made[0] is None:
+    group: Group,
+    nodes: tuple[Node, ...],
+    found: Mapping[str, Family],
+    solver: Solver,
+    *,
+    straight: bool,
+) -> Entry | None:
+    """What makes the submodule of one node in all graphs of a group."""
+    path = checked_path(group.whole, nodes[0].path)
+    if nodes[0].shares is not None:
         return None
-    path = made[0].path
-    fullest = sorted((one.values for one in made if one is not None), key=len, reverse=True)
-    names = dict.fromkeys(name for values in fullest for name in values)
-    written = []
-    for name in names:
-        values = tuple(
-            one.values.get(name, one.defaults.get(name)) for one in made if one is not None
+    present = tuple(path not in gaps for gaps in group.gaps)
+    if isinstance(nodes[0], CallNode):
+        text = _call(found, nodes, solver)
+    else:
+        made = tuple(
+            constructor(graph, node, straight=straight or path in group.optional)
+            if there and not isinstance(node, CallNode)
+            else None
+            for graph, node, there in zip(group.graphs, nodes, present, strict=True)
         )
-        text = solver.expression(values, path if name.isdigit() else f"{path}_{name}", name)
-        written.append(text if name.isdigit() else f"{name}={text}")
-    return made[0].wrap.format(f"{made[0].function}({', '.join(written)})")
+        if made[0] is None or (straight and is_identity(group.whole, nodes[0])):
+            return None
+        text = written(made, solver)
+    if all(present):
+        return Entry(path, text)
+    when = condition(present, solver, _channels(group, nodes), path)
+    if straight:
+        return Entry(path, text, when=when)
+    return Entry(path, f"{text} if {when} else nn.Identity()")
+
+
+def _channels(group: Group, nodes: tuple[Node, ...]) -> tuple[Values, Values]:
+    """The channels, or features, before and behind a node in every use."""
+    axis = 0 if group.whole.types[nodes[0].inputs[0]].rank == 3 else -1
+    sides: list[Values] = []
+    for values in (
+        [node.inputs[0] for node in nodes],
+        [node.outputs[0] for node in nodes],
+    ):
+        shapes = [g.types[v].shape for g, v in zip(group.graphs, values, strict=True)]
+        sides.append(tuple(shape[axis] if shape else 0 for shape in shapes))
+    return sides[0], sides[1]
+
+
+def _call(found: Mapping[str, Family], nodes: tuple[Node, ...], solver: Solver) -> str:
+    """The construction of a block: what it needs by position, what differs by name."""
+    first = nodes[0]
+    assert isinstance(first, CallNode)
+    inner = found[first.graph]
+    parts = []
+    for name, known, default in inner.parameters:
+        values = tuple(
+            known[inner.places[node.graph]] if isinstance(node, CallNode) else MISSING
+            for node in nodes
+        )
+        text = solver.expression(values, name, name)
+        if default is MISSING:
+            parts.append(text)
+        elif text != literal(default):
+            parts.append(f"{name}={text}")
+    return f"{inner.name}({', '.join(parts)})"

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from dlspec.backends.torch.borrowed import Borrowed, borrow
-from dlspec.backends.torch.printer import call_text, literal, quoted, statement
+from dlspec.backends.torch.objectives import Functions
+from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.backends.torch.steps import final_expression
 from dlspec.ir.graph import Program
-from dlspec.ir.training import (
-    AnyMetric,
+from dlspec.ir.metrics import AnyMetric, Metric, TopK
+from dlspec.ir.schedules import (
     Constant,
     Cosine,
-    Metric,
+    Exponential,
+    Linear,
+    MultiStepDecay,
     OneCycle,
+    Plateau,
+    Polynomial,
     StepDecay,
-    TopK,
-    TrainPlan,
 )
-from dlspec.layers.final import trains_on_logits
+from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.layers.final import final_activation
 
 FUSED = ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
 """Optimizers that PyTorch has in one fused kernel on CPUs and GPUs alike."""
@@ -34,7 +39,7 @@ class Part(NamedTuple):
 def loop_part(
     program: Program,
     plan: TrainPlan,
-    model: str,
+    classes: Mapping[str, str],
     splits: tuple[str, ...],
     possible: tuple[str, ...],
     *,
@@ -42,81 +47,57 @@ def loop_part(
 ) -> Part:
     """The code of a training loop.
 
-    model: the name of the model's class; splits, possible: those of `DataPart`;
+    classes: the class of each model's name; splits, possible: those of `DataPart`;
     augments: whether `prepare_batch` takes a generator.
     """
     metrics = tuple(dict.fromkeys(metric.kind_name() for metric in plan.metrics))
     order = ["epoch_order", "batches_per_epoch", *(["step_generator"] if augments else [])]
     borrowed = [borrow("training/order.py", *order)]
-    if not isinstance(plan.schedule, Constant):
-        borrowed.append(borrow("training/schedules.py", plan.schedule.kind))
+    kinds = [s.schedule.kind for s in plan.each_batch if not isinstance(s.schedule, Constant)]
+    if kinds:
+        borrowed.append(borrow("training/schedules.py", *dict.fromkeys(kinds)))
     if metrics:
         borrowed.append(borrow("training/metrics.py", *metrics))
+    functions = Functions(program, plan, classes)
+    borrowed += functions.borrowed
+    pieces = list(functions.sources)
+    if len(plan.each_batch) > 1 or len(plan.models) > 1:
+        from dlspec.backends.torch.stepped import stepped_train  # which uses parts of this loop
+
+        pieces.append(stepped_train(program, plan, functions, augments=augments))
+        return Part(tuple(borrowed), tuple(pieces))
     validated = "validation" in splits or "validation" in possible
-    pieces = [_loss(program, plan, model)]
+    single = Single(program, plan, functions)
     if validated or "test" in splits or "test" in possible:
-        pieces += [_measure(program, plan, model), _shown(plan)]
-    pieces.append(_train(plan, model, validated, "validation" in possible, augments))
+        pieces += [_measure(single), _shown(plan)]
+    pieces.append(_train(single, validated, "validation" in possible, augments))
     return Part(tuple(borrowed), tuple(pieces))
 
 
-def _loss(program: Program, plan: TrainPlan, model: str) -> str:
-    """`compute`: scores, target and loss of a batch."""
-    graph = program.graphs[plan.model]
-    peeled = trains_on_logits(program, graph, plan.output, plan.loss)
-    inputs = ", ".join(f"batch[{quoted(plan.feeds[port.name])}]" for port in graph.inputs)
-    call = f"model.logits({inputs})" if peeled else f"model({inputs})"
-    if len(graph.outputs) > 1:
-        call += f"[{quoted(plan.output)}]"
-    lines = [
-        f"def compute(model: {model}, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:",
-        '    """The loss of a batch, and the scores and the target that it compares."""',
-    ]
-    if len(graph.outputs) == 1 and graph.auxiliaries:
-        lines += [
-            *statement("results = ", call, 4),
-            *statement(
-                "scores = ",
-                f"results[{quoted(plan.output)}] if isinstance(results, dict) else results",
-                4,
-            ),
-        ]
-    else:
-        lines += statement("scores = ", call, 4)
-    lines += _target(program, plan)
-    function, arguments, keywords = plan.loss.torch()
-    text = call_text(plan.loss.torch()).removeprefix(f"{function}(")
-    separator = ", " if arguments or keywords else ""
-    lines += statement("loss = ", f"{function}(scores, target{separator}{text}", 4)
-    return "\n".join([*lines, "    return loss, scores, target"])
+class Single:
+    """A plan that minimises one thing of one model, as its loop needs it."""
+
+    def __init__(self, program: Program, plan: TrainPlan, functions: Functions) -> None:
+        self.program = program
+        self.plan = plan
+        self.step = plan.each_batch[0]
+        self.model = next(iter(functions.classes.values()))
+        objective = program.objectives[self.step.objective]
+        self.counted = objective.inputs[0].name
+        compared = objective.value("scores") is not None
+        self.results = "loss, scores, target" if compared else "loss"
+        self.in_training = functions.names[self.step.objective]
+        self.measured = functions.names.get(f"{self.step.objective}.evaluation", self.in_training)
 
 
-def _target(program: Program, plan: TrainPlan) -> list[str]:
-    """The target as the loss takes it."""
-    graph = program.graphs[plan.model]
-    field = f"batch[{quoted(plan.target)}]"
-    if plan.loss.kind != "cross_entropy":
-        return statement("target = ", f"{field}.to(scores.dtype).reshape(scores.shape)", 4)
-    data = program.data[plan.data]
-    known = (data.fields or {}).get(plan.target)
-    value = next(port.value for port in graph.outputs if port.name == plan.output)
-    labels = data.source.kind in ("idx", "image_folder")
-    if labels or (known is not None and known.rank == 0 and graph.types[value].rank == 1):
-        return statement("target = ", field, 4)
-    return [
-        *statement("target = ", field, 4),
-        "    if target.shape != scores.shape:",
-        "        target = target.long().reshape(len(scores), *scores.shape[2:])",
-    ]
-
-
-def _measure(program: Program, plan: TrainPlan, model: str) -> str:
+def _measure(single: Single) -> str:
+    plan = single.plan
     lines = [
         "@torch.inference_mode()",
-        f"def measure(model: {model}, data: Batch) -> dict[str, float]:",
+        f"def measure(model: {single.model}, data: Batch) -> dict[str, float]:",
         '    """Loss and metrics of a split, each the mean over its examples."""',
         "    model.eval()",
-        *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
+        *statement("count = ", f"len(data[{quoted(single.counted)}])", 4),
         "    device = next(model.parameters()).device",
         *statement(
             "sums = ",
@@ -125,29 +106,31 @@ def _measure(program: Program, plan: TrainPlan, model: str) -> str:
         ),
         "    for numbers in torch.arange(count, device=device).split(BATCH_SIZE):",
         "        batch = prepare_batch(data, numbers)",
-        "        loss, scores, target = compute(model, batch)",
+        f"        {single.results} = {single.measured}(model, batch)",
         "        sums[0] += loss * len(numbers)",
     ]
     for place, metric in enumerate(_distinct(plan), start=1):
-        lines += statement(f"sums[{place}] += ", _metric(program, plan, metric), 8)
+        lines += statement(f"sums[{place}] += ", _metric(single, metric), 8)
     return "\n".join(
         [
             *lines,
             *statement("names = ", _listed(["loss", *_names(plan)]), 4),
-            "    return dict(zip(names, (sums / count).tolist()))",
+            "    return dict(zip(names, (sums / count).tolist(), strict=True))",
         ]
     )
 
 
-def _metric(program: Program, plan: TrainPlan, metric: AnyMetric) -> str:
+def _metric(single: Single, metric: AnyMetric) -> str:
     if isinstance(metric, TopK):
         return f"top_k(scores, target, {literal(metric.k)})"
-    graph = program.graphs[plan.model]
     scores = "scores"
-    errors = not metric.higher_is_better
-    if errors and trains_on_logits(program, graph, plan.output, plan.loss):
-        value = next(port.value for port in graph.outputs if port.name == plan.output)
-        scores = (final_expression(program, graph, value) or "{0}").format("scores")
+    program, plan = single.program, single.plan
+    if not metric.higher_is_better:
+        graph = program.graphs[plan.model]
+        final = final_activation(program, graph, plan.output)
+        if final is not None and (plan.loss is None or plan.loss.from_logits == final.kind):
+            value = next(port.value for port in graph.outputs if port.name == plan.output)
+            scores = (final_expression(program, graph, value) or "{0}").format("scores")
     return f"{metric.kind_name()}({scores}, target)"
 
 
@@ -191,42 +174,44 @@ def _listed(names: list[str]) -> str:
     return literal(tuple(names))
 
 
-def _train(plan: TrainPlan, model: str, validated: bool, perhaps: bool, augments: bool) -> str:
+def _train(single: Single, validated: bool, perhaps: bool, augments: bool) -> str:
     """`train`: the loop."""
-    scheduled = not isinstance(plan.schedule, Constant)
+    plan, step = single.plan, single.step
+    scheduled = not isinstance(step.schedule, Constant)
     batch = "prepare_batch(data, numbers)"
     if augments:
         batch = "prepare_batch(data, numbers, step_generator(SEED, len(losses)))"
     lines = [
-        f"def train(model: {model}, splits: dict[str, Batch]) -> list[float]:",
+        f"def train(model: {single.model}, splits: dict[str, Batch]) -> list[float]:",
         '    """Train the model. Gives the loss of every step."""',
         '    data = splits["train"]',
-        *statement("count = ", f"len(data[{quoted(plan.target)}])", 4),
+        *statement("count = ", f"len(data[{quoted(single.counted)}])", 4),
         "    device = next(model.parameters()).device",
         "    batches = batches_per_epoch(count, BATCH_SIZE)",
-        *_lengths(plan),
+        *lengths(plan),
         *(
             ['    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()']
             if plan.precision == "auto"
             else []
         ),
-        *statement("optimizer = ", _optimizer(plan), 4),
+        *statement("optimizer = ", _optimizer(step), 4),
         "    losses: list[Tensor] = []",
         *(_best_before(plan) if validated else []),
-        f"    for epoch in range({_epochs(plan)}):",
+        *(["    decisions: list[float] = []"] if isinstance(step.schedule, Plateau) else []),
+        f"    for epoch in range({epochs_text(plan)}):",
         "        model.train()",
         "        order = epoch_order(count, SEED, epoch).to(device)",
-        f"        for numbers in order.split(BATCH_SIZE)[:{_slice(plan)}]:",
+        f"        for numbers in order.split(BATCH_SIZE)[:{slice_text(plan)}]:",
         *statement("batch = ", batch, 12),
-        *_forward(plan),
+        *_forward(single),
         "            optimizer.zero_grad()",
         "            loss.backward()",
-        *_clipped(plan),
-        *(_rate(plan) if scheduled else []),
+        *_clipped(step),
+        *(_rate(plan, step) if scheduled else []),
         "            optimizer.step()",
         "            losses.append(loss.detach())",
         "        mean = torch.stack(losses[epoch * batches :]).mean().item()",
-        f'        line = f"epoch {{epoch + 1}}/{{{_epochs(plan)}}}  loss {{mean:.4f}}"',
+        f'        line = f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  loss {{mean:.4f}}"',
         *_validated(plan, validated, perhaps),
         "        print(line, flush=True)",
         *(["    model.load_state_dict(best_weights)"] if validated else []),
@@ -235,10 +220,12 @@ def _train(plan: TrainPlan, model: str, validated: bool, perhaps: bool, augments
     return "\n".join(lines)
 
 
-def _lengths(plan: TrainPlan) -> list[str]:
+def lengths(plan: TrainPlan) -> list[str]:
     if plan.steps is not None:
         return ["    epochs = math.ceil(STEPS / batches)"]
-    if isinstance(plan.schedule, OneCycle | Cosine):
+    if any(
+        isinstance(s.schedule, OneCycle | Cosine | Linear | Polynomial) for s in plan.each_batch
+    ):
         return ["    steps = EPOCHS * batches"]
     return []
 
@@ -247,53 +234,77 @@ def _steps(plan: TrainPlan) -> str:
     return "steps" if plan.steps is None else "STEPS"
 
 
-def _epochs(plan: TrainPlan) -> str:
+def epochs_text(plan: TrainPlan) -> str:
     return "EPOCHS" if plan.steps is None else "epochs"
 
 
-def _slice(plan: TrainPlan) -> str:
+def slice_text(plan: TrainPlan) -> str:
     return "batches" if plan.steps is None else " min(batches, STEPS - len(losses))"
 
 
-def _optimizer(plan: TrainPlan) -> str:
-    call = plan.optimizer.torch()
+def optimizer_text(step: StepPlan, weights: str, rate: str) -> str:
+    """The constructor of a step's optimizer."""
+    call = step.optimizer.torch()
     kwargs = {name: value for name, value in call.kwargs.items() if name != "lr"}
     kwargs |= {"fused": True} if call.function in FUSED else {}
-    written = [
-        "model.parameters()",
-        "lr=LEARNING_RATE",
-        *(f"{name}={literal(value)}" for name, value in kwargs.items()),
-    ]
-    return f"{call.function}({', '.join(written)})"
+    rest = (f"{name}={literal(value)}" for name, value in kwargs.items())
+    return f"{call.function}({', '.join([weights, f'lr={rate}', *rest])})"
 
 
-def _forward(plan: TrainPlan) -> list[str]:
-    step = "loss, _, _ = compute(model, batch)"
+def _optimizer(step: StepPlan) -> str:
+    return optimizer_text(step, "model.parameters()", "LEARNING_RATE")
+
+
+def narrow(plan: TrainPlan, lines: list[str], indent: int) -> list[str]:
+    """Lines of a forward pass in the precision of the plan."""
+    pad = " " * indent
     if plan.precision == "float32":
-        return [f"            {step}"]
+        return [pad + line for line in lines]
     enabled = ", enabled=bf16" if plan.precision == "auto" else ""
     where = f"with torch.autocast(device.type, torch.bfloat16{enabled}):"
-    return [f"            {where}", f"                {step}"]
+    return [pad + where, *(f"{pad}    {line}" for line in lines)]
 
 
-def _clipped(plan: TrainPlan) -> list[str]:
-    if plan.gradient_clip is None:
+def _forward(single: Single) -> list[str]:
+    results = "loss, _, _" if single.results != "loss" else "loss"
+    return narrow(single.plan, [f"{results} = {single.in_training}(model, batch)"], 12)
+
+
+def _clipped(step: StepPlan) -> list[str]:
+    if step.gradient_clip is None:
         return []
     return statement(
-        "", f"nn.utils.clip_grad_norm_(model.parameters(), {literal(plan.gradient_clip)})", 12
+        "", f"nn.utils.clip_grad_norm_(model.parameters(), {literal(step.gradient_clip)})", 12
     )
 
 
-def _rate(plan: TrainPlan) -> list[str]:
-    match plan.schedule:
+def rate_factor(plan: TrainPlan, step: StepPlan, position: str) -> str:
+    """The factor of a step's learning rate at a batch."""
+    match step.schedule:
         case OneCycle(warmup=warmup):
-            factor = f"one_cycle(len(losses), {_steps(plan)}, {literal(warmup)})"
+            return f"one_cycle({position}, {_steps(plan)}, {literal(warmup)})"
         case Cosine(warmup=warmup, final=final):
-            factor = f"cosine(len(losses), {_steps(plan)}, {literal(warmup)}, {literal(final)})"
+            arguments = f"{_steps(plan)}, {literal(warmup)}, {literal(final)}"
+            return f"cosine({position}, {arguments})"
+        case Linear(warmup=warmup, final=final):
+            return f"linear({position}, {_steps(plan)}, {literal(warmup)}, {literal(final)})"
+        case Polynomial(power=power):
+            return f"polynomial({position}, {_steps(plan)}, {literal(power)})"
+        case MultiStepDecay(milestones=milestones, gamma=gamma):
+            arguments = f"{literal(milestones)}, {literal(gamma)}"
+            return f"multi_step_decay({position}, batches, {arguments})"
+        case Exponential(gamma=gamma):
+            return f"exponential({position}, batches, {literal(gamma)})"
+        case Plateau(patience=patience, factor=factor):
+            return f"plateau(decisions, {literal(patience)}, {literal(factor)})"
         case StepDecay(period=period, gamma=gamma):
-            factor = f"step_decay(len(losses), batches, {literal(period)}, {literal(gamma)})"
+            return f"step_decay({position}, batches, {literal(period)}, {literal(gamma)})"
         case Constant():
             raise AssertionError("a constant rate is never set")
+
+
+def _rate(plan: TrainPlan, step: StepPlan) -> list[str]:
+    factor = rate_factor(plan, step, "len(losses)")
     return [
         "            for group in optimizer.param_groups:",
         *statement('group["lr"] = ', f"LEARNING_RATE * {factor}", 16),
@@ -317,9 +328,12 @@ def _validated(plan: TrainPlan, validated: bool, perhaps: bool) -> list[str]:
     name, metric = _deciding(plan)
     sign = ">" if metric is not None and metric.higher_is_better else "<"
     weights = "{name: w.clone() for name, w in model.state_dict().items()}"
+    kept = any(isinstance(s.schedule, Plateau) for s in plan.each_batch)
+    turned = "-" if sign == ">" else ""
     body = [
         'figures = measure(model, splits["validation"])',
         "line += f\"  {shown(figures, 'val_')}\"",
+        *([f"decisions.append({turned}figures[{quoted(name)}])"] if kept else []),
         f"if figures[{quoted(name)}] {sign} best:",
         f"    best = figures[{quoted(name)}]",
     ]

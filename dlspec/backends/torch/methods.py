@@ -3,61 +3,185 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from dlspec.backends.torch.families import Family
+from dlspec.backends.torch.loops import called_by_number, template
 from dlspec.backends.torch.names import variable
 from dlspec.backends.torch.printer import WIDTH, quoted, statement
-from dlspec.backends.torch.steps import Flow, Step, final_expression, flow
+from dlspec.backends.torch.shapes import Shapes
+from dlspec.backends.torch.steps import Step, final_expression
 from dlspec.backends.torch.variables import Variables
 from dlspec.ir.graph import Graph, Program
 
 _CALL = re.compile(r"[\w.]+\(.*\)", re.DOTALL)
 _POWER = re.compile(r"(\b[a-z_]\w*) \*\* (-?\d)")
 """A power of a plain name, which black writes without spaces."""
-_LETTERS = {2: ("T", "…"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
-"""What stands for a size that differs from use to use, by the number of axes."""
-_BUILTINS = ("len", "isinstance", "dict")
+_BUILTINS = ("len", "isinstance", "dict", "range")
+_DEEPEST = 3
+"""More calls within each other are hard to read."""
+
+
+class Record(NamedTuple):
+    """One line: `targets = expression  # comment`."""
+
+    targets: tuple[str, ...]
+    expression: str
+    comment: str
+
+    @property
+    def key(self) -> str:
+        """The line as text, by which equal lines are found."""
+        return f"{', '.join(self.targets)} = {self.expression}  # {self.comment}"
 
 
 class Method:
-    """One method that computes a flow.
+    """One method that computes a family's flow. `records` and `late` are its lines.
 
-    top: whether the class is the model itself, whose results are called by name.
+    late: those of what is computed in training alone.
     """
 
-    def __init__(self, family: Family, name: str, computed: Flow, *, top: bool) -> None:
+    def __init__(self, family: Family, shapes: Shapes) -> None:
         self.family = family
         self.graph = family.graphs[0]
-        self.name = name
-        self.flow = computed
-        self.top = top
-        inputs = tuple(port.value for port in self.graph.inputs)
-        self.variables = Variables(inputs, computed, _BUILTINS)
-        self.inputs: tuple[str, ...] = tuple(self.variables.names[value] for value in inputs)
+        self.shapes = shapes
+        self.flow = family.computed
+        self._write(lone=False)
+        if self.variables.branches == 1:
+            self._write(lone=True)
 
-    def lines(self) -> list[str]:
-        """The method from `def` on, indented as in its class."""
-        steps = self.flow.steps
-        body = self._body(0, len(steps), 8)
-        result = self._result(self.flow.outputs)
+    def _write(self, *, lone: bool) -> None:
+        inputs = tuple(port.value for port in self.graph.inputs)
+        self.variables = Variables(inputs, self.flow, _BUILTINS, lone=lone)
+        self.inputs: tuple[str, ...] = tuple(self.variables.names[value] for value in inputs)
+        main = len(self.flow.steps)
+        self.records = list(self._records(0, main, 8))
+        self.late = list(self._records(main, len(self.variables.steps), 12))
+
+    # --- from steps to lines
+
+    def _records(self, start: int, end: int, indent: int) -> Iterator[Record]:
+        place = start
+        while place < end:
+            step = self.variables.steps[place]
+            text = self._expression(step)
+            comment = self.shapes.joined(step.types)  # folding keeps the shape
+            chain = self._chain(place, end)
+            folded = self._folded(place, chain, text, comment, indent)
+            if folded is not None:
+                text, place = folded, place + len(chain)
+            self.variables.assign(place)
+            targets = (self.variables.names[v] for v in self.variables.steps[place].outputs)
+            yield Record(tuple(targets), text, comment)
+            place += 1
+
+    def _expression(self, step: Step) -> str:
+        names = [self.variables.names[value] for value in step.inputs]
+        text = step.expression.replace("{batch}", self.inputs[0] if self.inputs else "")
+        return _POWER.sub(r"\1**\2", text.format(*names))
+
+    def _chain(self, place: int, end: int) -> list[Step]:
+        """The light steps behind a step that can stand around it on its line."""
+        found: list[Step] = []
+        steps, uses = self.variables.steps, self.variables.uses
+        while place + 1 < end and len(found) + 1 < _DEEPEST:
+            step, behind = steps[place], steps[place + 1]
+            if (
+                step.named
+                or len(step.outputs) != 1
+                or behind.inputs != step.outputs
+                or not behind.light
+                or uses[step.outputs[0]] > 1
+                or (step.calls and "self." in behind.expression)
+            ):
+                break
+            found.append(behind)
+            place += 1
+        return found
+
+    def _folded(
+        self, place: int, chain: list[Step], text: str, comment: str, indent: int
+    ) -> str | None:
+        """The expressions of a chain around a text, where that reads well on one line."""
+        if not chain:
+            return None
+        for step in chain:
+            bracketed = re.search(r"\(\{0\}[,)]", step.expression)
+            if bracketed is None and not _CALL.fullmatch(text):
+                return None
+            text = step.expression.format(text)
+        inner = range(place, place + len(chain))
+        for one in inner:
+            self.variables.fold(one)
+        name = self.variables.foreseen(place + len(chain))
+        if indent + len(f"{name} = {text}  # {comment}") <= WIDTH:
+            return text
+        for one in inner:
+            self.variables.unfold(one)
+        return None
+
+    # --- from lines to text
+
+    def lines(self, loops: dict[int, int], number: str) -> list[str]:
+        """The method from `def` on, indented as in its class.
+
+        loops: places of the first line of what is written as a loop, and behind the last;
+        number: the name of the running number.
+        """
+        body: list[str] = []
+        place = 0
+        direct = self._is_direct(loops)
+        while place < len(self.records) - direct:
+            stop = loops.get(place)
+            if stop is None:
+                body += _line(self.records[place], 8)
+                place += 1
+            else:
+                body += self._loop(place, stop, number)
+                place = stop
+        return [*self._head(), *body, *self._end(direct=direct)]
+
+    def _loop(self, start: int, stop: int, number: str) -> list[str]:
+        record = self.records[start]
+        found = template(record.key)
+        assert found is not None
+        first = found.number
+        turned = record._replace(expression=called_by_number(record.expression, number))
+        head = f"        for {number} in range({first}, {first + stop - start}):"
+        return [head, *_line(turned, 12)]
+
+    def _is_direct(self, loops: dict[int, int]) -> bool:
+        """Whether the last line is the result itself and needs no variable."""
+        if not self.records or self.late or len(self.records) in loops.values():
+            return False
+        (target, *others) = self.records[-1].targets
+        return not others and target == self._result(self.flow.outputs)
+
+    def _end(self, *, direct: bool) -> list[str]:
+        if direct:
+            last = self.records[-1]
+            return statement("return ", last.expression, 8, last.comment)
+        lines: list[str] = []
         extra = self.flow.auxiliaries
         if extra:
-            inner = self._body(len(steps), len(self.variables.steps), 12)
             both = self._named_result((*self.flow.outputs, *extra))
-            body += ["        if self.training:", *inner, *statement("return ", both, 12)]
-        body += statement("return ", result, 8)
-        return [*self._head(), *_returned_directly(body)]
+            lines.append("        if self.training:")
+            for record in self.late:
+                lines += _line(record, 12)
+            lines += statement("return ", both, 12)
+        return [*lines, *statement("return ", self._result(self.flow.outputs), 8)]
 
     def _head(self) -> list[str]:
-        return head(self.name, self.inputs, self.returns)
+        return head("logits" if self.family.peel else "forward", self.inputs, self.returns)
 
     @property
     def returns(self) -> str:
         """The type of what the method returns."""
-        return returned_type(self.graph, top=self.top)
+        return returned_type(self.graph, top=self.family.top)
 
     def _result(self, ports: tuple[tuple[str, str], ...]) -> str:
-        if self.top and len(ports) > 1:
+        if self.family.top and len(ports) > 1:
             return self._named_result(ports)
         return ", ".join(self.variables.names[value] for _, value in ports)
 
@@ -65,80 +189,15 @@ class Method:
         inner = ", ".join(f"{quoted(name)}: {self.variables.names[value]}" for name, value in ports)
         return "{" + inner + "}"
 
-    def _body(self, start: int, end: int, indent: int) -> list[str]:
-        lines: list[str] = []
-        place = start
-        while place < end:
-            step = self.variables.steps[place]
-            written = self._expression(step)
-            comment = self._comment(step)  # folding keeps the shape
-            folded = self._folded(place, end, written, comment, indent)
-            if folded is not None:
-                self.variables.fold(place)
-                place += 1
-                step, written = self.variables.steps[place], folded
-            self.variables.assign(place)
-            opening, target = self._target(step, indent)
-            lines += [*opening, *statement(target, written, indent, comment)]
-            place += 1
-        return lines
 
-    def _expression(self, step: Step) -> str:
-        names = [self.variables.names[value] for value in step.inputs]
-        text = step.expression.replace("{batch}", self.inputs[0] if self.inputs else "")
-        return _POWER.sub(r"\1**\2", text.format(*names))
-
-    def _folded(self, place: int, end: int, written: str, comment: str, indent: int) -> str | None:
-        """The next step's expression around this one's, where that reads well on one line."""
-        if place + 1 >= end:
-            return None
-        step, behind = self.variables.steps[place], self.variables.steps[place + 1]
-        if (
-            step.named
-            or len(step.outputs) != 1
-            or behind.inputs != step.outputs
-            or not behind.keeps_shape
-            or self.variables.uses[step.outputs[0]] > 1
-        ):
-            return None
-        bracketed = re.search(r"\(\{0\}[,)]", behind.expression)
-        if bracketed is None and not _CALL.fullmatch(written):
-            return None
-        text = behind.expression.format(written)
-        name = self.variables.names.get(behind.outputs[0], "branch10")
-        width = indent + len(f"{name} = {text}  # {comment}")
-        return text if width <= WIDTH else None
-
-    def _target(self, step: Step, indent: int) -> tuple[list[str], str]:
-        """What stands before the expression; many names stand one a line before it."""
-        names = [self.variables.names[value] for value in step.outputs]
-        text = ", ".join(names) + " = "
-        if len(names) > 1 and indent + len(text) > WIDTH // 2:
-            pad = " " * indent
-            return [f"{pad}(", *(f"{pad}    {name}," for name in names)], ") = "
-        return [], text
-
-    def _comment(self, step: Step) -> str:
-        """The shapes behind a line. What differs within a family is said by its arguments."""
-        shapes = [self.shape(value) for value in step.types]
-        if len(shapes) > 2 and len(set(shapes)) == 1:
-            return f"{len(shapes)} × {shapes[0]}"
-        return ", ".join(shapes)
-
-    def shape(self, value: str) -> str:
-        shapes = [graph.types[value].shape for graph in self.family.graphs]
-        letters = _LETTERS.get(len(shapes[0])) or ("…",) * len(shapes[0])
-        sizes = [
-            self._size(size, letter)
-            for size, letter in zip(zip(*shapes, strict=True), letters, strict=True)
-        ]
-        return f"[{', '.join(sizes)}]"
-
-    def _size(self, sizes: tuple[object, ...], letter: str) -> str:
-        if len(set(map(str, sizes))) == 1:
-            return "".join(c if c.isprintable() else "?" for c in str(sizes[0]))
-        found = self.family.solver.solved(sizes)
-        return found[1] if found is not None and found[0] in self.family.arguments else letter
+def _line(record: Record, indent: int) -> list[str]:
+    """The lines of a statement; many names stand one a line before it."""
+    text = ", ".join(record.targets) + " = "
+    opening: list[str] = []
+    if len(record.targets) > 1 and indent + len(text) > WIDTH // 2:
+        pad = " " * indent
+        opening, text = [f"{pad}(", *(f"{pad}    {name}," for name in record.targets)], ") = "
+    return [*opening, *statement(text, record.expression, indent, record.comment)]
 
 
 def head(name: str, inputs: tuple[str, ...], returns: str) -> list[str]:
@@ -164,21 +223,15 @@ def returned_type(graph: Graph, *, top: bool) -> str:
     return "Tensor | dict[str, Tensor]" if graph.auxiliaries else "Tensor"
 
 
-def methods(program: Program, family: Family, *, top: bool, peel: bool) -> list[str]:
-    """`forward`, or `logits` and a `forward` that ends it with the activations."""
-    graph = family.graphs[0]
-    computed = flow(program, graph, top=top, peel=peel)
-    if not peel:
-        return Method(family, "forward", computed, top=top).lines()
-    method = Method(family, "logits", computed, top=top)
-    lines = method.lines()
+def with_forward(program: Program, method: Method, lines: list[str]) -> list[str]:
+    """The lines of `logits`, and a `forward` that ends it with the activations."""
     note = '        """What stands before the final activation; losses take it from here."""'
     ends = next(i for i, line in enumerate(lines) if line.endswith(":"))
     return [*lines[: ends + 1], note, *lines[ends + 1 :], "", *_final_forward(program, method)]
 
 
 def _final_forward(program: Program, method: Method) -> list[str]:
-    graph, top = method.graph, method.top
+    graph, top = method.graph, method.family.top
     call = f"self.logits({', '.join(method.inputs)})"
     lines = head("forward", method.inputs, method.returns)
     expressions = {
@@ -187,7 +240,7 @@ def _final_forward(program: Program, method: Method) -> list[str]:
     }
     if len(expressions) == 1:
         text = (expressions[graph.outputs[0].name] or "{0}").format(call)
-        return [*lines, *statement("return ", text, 8, method.shape(graph.outputs[0].value))]
+        return [*lines, *statement("return ", text, 8, method.shapes.text(graph.outputs[0].value))]
     if not top:
         names = [variable(port.name, method.inputs) for port in graph.outputs]
         results = ", ".join(
@@ -217,12 +270,3 @@ def _final_forward(program: Program, method: Method) -> list[str]:
             indent = 12
         lines += statement(f"{place} = ", expression.format(place), indent)
     return [*lines, f"        return {results}"]
-
-
-def _returned_directly(body: list[str]) -> list[str]:
-    """`return f(x)` for `x = f(x)` and `return x` behind it."""
-    found = re.fullmatch(r"        return (x)", body[-1]) if len(body) > 1 else None
-    if found is None or not body[-2].startswith("        x = "):
-        return body
-    line = body[-2].replace("x = ", "return ", 1)
-    return [*body[:-2], line] if len(line) <= WIDTH and not line.endswith("(") else body

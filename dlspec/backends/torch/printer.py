@@ -1,7 +1,7 @@
 """Python text in the layout of black at width 88, from expressions and neutral values.
 
-An expression stands on its line where it fits. Where it does not, a call, tuple or list has
-one element a line with a comma behind each, which black leaves as it is; anything else goes
+An expression stands on its line where it fits. Where it does not, the elements of a call, tuple
+or list stand on a line of their own, or one a line with a comma behind each; anything else goes
 into parentheses.
 """
 
@@ -86,14 +86,18 @@ def _broken(expression: str, indent: int, used: int) -> list[str] | None:
         return None
     pad = " " * indent
     if used and indent + used + len(opening) > WIDTH >= indent + 4 + len(opening):
+        if indent + 4 + len(expression) <= WIDTH:
+            return ["(", f"{pad}    {expression}", f"{pad})"]
         inner = _broken(expression, indent + 4, 0)
         assert inner is not None
         return ["(", f"{pad}    {inner[0]}", *inner[1:], f"{pad})"]
+    texts = [_piece(expression, one.col_offset, one.end_col_offset) for one in elements]
+    together = f"{pad}    {', '.join(texts)}"
+    if isinstance(node, ast.Call) and len(together) <= WIDTH:
+        return [opening, together, pad + expression[-1]]
     lines = [opening]
-    for element in elements:
-        lines += _element(
-            _piece(expression, element.col_offset, element.end_col_offset), indent + 4
-        )
+    for text in texts:
+        lines += _element(text, indent + 4)
     return [*lines, pad + expression[-1]]
 
 
@@ -122,6 +126,9 @@ def _is_keyword(text: str) -> bool:
 def _parenthesised(expression: str, indent: int) -> list[str]:
     """An operator's operands in parentheses, one a line where they do not fit on one."""
     pad = " " * indent
+    choice = ast.parse(expression, mode="eval").body
+    if isinstance(choice, ast.IfExp):
+        return ["(", *_choice(expression, choice, indent + 4), f"{pad})"]
     group = re.fullmatch(r"\((.*)\)( [*/] \S+)", expression)
     if group is not None:  # a sum in parentheses, such as a mean: these are the ones to break
         inner, tail = group.groups()
@@ -136,6 +143,20 @@ def _parenthesised(expression: str, indent: int) -> list[str]:
     if not whole and len(parts) == 1:
         return [expression]
     return ["(", *(f"{pad}    {part}" for part in parts), f"{pad})"]
+
+
+def _choice(expression: str, choice: ast.IfExp, indent: int) -> list[str]:
+    """`a if b else c` on one line, or a line for each of its parts."""
+    pad = " " * indent
+    if indent + len(expression) <= WIDTH:
+        return [pad + expression]
+    body, test = choice.body.end_col_offset, choice.test.end_col_offset
+    assert body is not None and test is not None
+    first = _piece(expression, 0, body)
+    broken = _broken(first, indent, 0) if indent + len(first) > WIDTH else None
+    lines = [pad + first] if broken is None else [pad + broken[0], *broken[1:]]
+    rest = (_piece(expression, body + 1, test), _piece(expression, test + 1, None))
+    return [*lines, *(pad + part for part in rest)]
 
 
 def _operands(expression: str) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dlspec.backends.torch.borrowed import Borrowed
 from dlspec.backends.torch.data import DataPart, companion_files, data_part
 from dlspec.backends.torch.docstrings import comment, docstring
 from dlspec.backends.torch.imports import KNOWN, Import, import_lines, used_names
 from dlspec.backends.torch.loop import loop_part
-from dlspec.backends.torch.module import emit_module, module_classes
+from dlspec.backends.torch.module import emit_module, imported, module_classes
+from dlspec.backends.torch.objectives import model_variable
 from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.ir.datacheck import training_order
 from dlspec.ir.graph import Program
 from dlspec.ir.training import Requirement, TrainPlan
+from dlspec.layers import snake_case
 
 _CONSTANTS = (
     "BATCH_SIZE",
@@ -40,23 +44,23 @@ def emit(program: Program, model_key: str, plan: TrainPlan | None = None) -> str
     """
     if plan is None:
         return emit_module(program, model_key)
-    classes = module_classes(program, model_key, _CONSTANTS)
-    model = list(classes)[-1]
+    classes, models = _classes(program, plan)
     data_plan = program.data[plan.data]
-    fields = tuple(dict.fromkeys([*plan.feeds.values(), plan.target]))
+    fields = _fields(program, plan)
     data = data_part(data_plan, fields)
     augments = any(stage.random for stage in training_order(data_plan)) and "image" in fields
-    loop = loop_part(program, plan, model, data.splits, data.possible, augments=augments)
+    loop = loop_part(program, plan, models, data.splits, data.possible, augments=augments)
     pieces = [
         *_comment_before("Data", data_plan.documentation, [*_sources(data.borrowed), *data.pieces]),
         *_comment_before("Model", "", list(classes.values())),
         *_comment_before("Training", plan.documentation, [*_sources(loop.borrowed), *loop.pieces]),
-        _main(program, plan, model, data),
+        _main(program, plan, models, data),
     ]
     code = "\n\n\n".join(pieces)
     settings = "\n".join(_settings(plan))
     head = "\n".join(_docstring(program, plan, data))
-    imports = _imports(f"{settings}\n{code}", (*data.borrowed, *loop.borrowed))
+    layers = Borrowed((), imported(program, model_key))
+    imports = _imports(f"{settings}\n{code}", (*data.borrowed, *loop.borrowed, layers))
     return "\n".join(
         [
             head,
@@ -74,6 +78,23 @@ def emit(program: Program, model_key: str, plan: TrainPlan | None = None) -> str
             "",
         ]
     )
+
+
+def _classes(program: Program, plan: TrainPlan) -> tuple[dict[str, str], dict[str, str]]:
+    """The sources of all classes by name, and the class of each model by the model's name."""
+    classes: dict[str, str] = {}
+    models: dict[str, str] = {}
+    for key in plan.models:
+        written = module_classes(program, key, (*_CONSTANTS, *classes))
+        models[program.graphs[key].name] = list(written)[-1]
+        classes |= written
+    return classes, models
+
+
+def _fields(program: Program, plan: TrainPlan) -> tuple[str, ...]:
+    """The fields of the data that the objectives use."""
+    used = (program.objectives[step.objective].inputs for step in plan.each_batch)
+    return tuple(dict.fromkeys(port.name for ports in used for port in ports))
 
 
 def companions(program: Program, plan: TrainPlan | None) -> dict[str, bytes]:
@@ -107,7 +128,9 @@ def _settings(plan: TrainPlan) -> list[str]:
         lines.append(f"STEPS = {literal(plan.steps)}")
     else:
         lines.append(f"EPOCHS = {literal(plan.epochs or 1)}")
-    return [*lines, f"LEARNING_RATE = {literal(plan.optimizer.lr)}", f"SEED = {literal(plan.seed)}"]
+    if len(plan.each_batch) == 1:
+        lines.append(f"LEARNING_RATE = {literal(plan.each_batch[0].optimizer.lr)}")
+    return [*lines, f"SEED = {literal(plan.seed)}"]
 
 
 def _imports(code: str, borrowed: tuple[Borrowed, ...]) -> list[str]:
@@ -118,7 +141,7 @@ def _imports(code: str, borrowed: tuple[Borrowed, ...]) -> list[str]:
     return import_lines(wanted.values())
 
 
-def _main(program: Program, plan: TrainPlan, model: str, data: DataPart) -> str:
+def _main(program: Program, plan: TrainPlan, models: Mapping[str, str], data: DataPart) -> str:
     lines = [
         "def main() -> None:",
         "    parser = argparse.ArgumentParser(description=__doc__)",
@@ -146,16 +169,29 @@ def _main(program: Program, plan: TrainPlan, model: str, data: DataPart) -> str:
         "        for name, split in loaded.items()",
         "    }",
         "    torch.manual_seed(SEED)",
-        f"    model = {model}().to(device)",
-        "    train(model, splits)",
+        *_models(models),
         "",
         "    weights = {name: w.cpu().numpy() for name, w in model.state_dict().items()}",
         '    place = Path(__file__).with_name(f"{Path(__file__).stem}_weights.npz")',
         "    np.savez(place, **weights)",
         '    print(f"weights: {place}")',
     ]
-    lines += _tested(plan, data)
+    lines += _tested(plan, data) if len(plan.each_batch) == len(models) == 1 else []
     return "\n".join(lines)
+
+
+def _models(models: Mapping[str, str]) -> list[str]:
+    """Lines that make the models and train them; `model` is then all of them."""
+    if len(models) == 1:
+        (cls,) = models.values()
+        return [f"    model = {cls}().to(device)", "    train(model, splits)"]
+    names = {model_variable(name): cls for name, cls in models.items()}
+    inner = ", ".join(f'"{snake_case(n)}": {v}' for n, v in zip(models, names, strict=True))
+    return [
+        *(f"    {variable} = {cls}().to(device)" for variable, cls in names.items()),
+        f"    train({', '.join(names)}, splits)",
+        *statement("model = ", f"nn.ModuleDict({{{inner}}})", 4),
+    ]
 
 
 def _tested(plan: TrainPlan, data: DataPart) -> list[str]:

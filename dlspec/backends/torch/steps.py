@@ -24,7 +24,8 @@ class Step(NamedTuple):
 
     types: the names of the values whose types the line shows.
     named: whether the spec names the results.
-    keeps_shape: one tensor in, one of the same type out, no module of its own.
+    light: one tensor in, one of the same type out, without arithmetic worth a line.
+    calls: whether it is the use of a block.
     """
 
     inputs: tuple[str, ...]
@@ -32,7 +33,8 @@ class Step(NamedTuple):
     expression: str
     types: tuple[str, ...]
     named: bool
-    keeps_shape: bool = False
+    light: bool = False
+    calls: bool = False
 
 
 class Flow(NamedTuple):
@@ -79,12 +81,20 @@ def with_logits(program: Program, graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
+def flow(
+    program: Program,
+    graph: Graph,
+    *,
+    top: bool,
+    peel: bool,
+    modules: frozenset[str] = frozenset(),
+) -> Flow:
     """What `forward` computes, or `logits`.
 
-    top:  whether the graph is the model itself; one used as a stage leaves out what is
-          computed in training alone.
-    peel: whether to leave out the activations that the outputs end in.
+    top:     whether the graph is the model itself; one used as a stage leaves out what is
+             computed in training alone.
+    peel:    whether to leave out the activations that the outputs end in.
+    modules: the paths of layers that are submodules whether they need to be or not.
     """
     auxiliaries = graph.auxiliaries if top else ()
     steps: list[Step] = []
@@ -94,7 +104,7 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
     for node in graph.nodes:
         inputs = tuple(alias.get(name, name) for name in node.inputs)
         if isinstance(node, LayerNode):
-            step = _layer_step(graph, node, inputs, peel)
+            step = _layer_step(graph, node, inputs, peel, modules)
             if step.expression == IDENTITY:
                 alias[step.outputs[0]] = inputs[0]
                 continue
@@ -113,8 +123,16 @@ def flow(program: Program, graph: Graph, *, top: bool, peel: bool) -> Flow:
                 steps.append(_call_step(program, graph, node, inputs, peel))
         else:
             steps.append(_parameter_step(graph, node, peel))
-    results = _returned(graph.outputs, alias | before)
-    extra = _returned(auxiliaries, alias | before)
+    sources = alias | before
+    return _live(steps, _returned(graph.outputs, sources), _returned(auxiliaries, sources))
+
+
+def _live(
+    steps: list[Step],
+    results: tuple[tuple[str, str], ...],
+    extra: tuple[tuple[str, str], ...],
+) -> Flow:
+    """The steps that lead to results, and those that lead to what training alone computes."""
     main = _needed(steps, [value for _, value in results])
     both = _needed(steps, [value for _, value in (*results, *extra)])
     known = {step.outputs for step in main}
@@ -144,20 +162,29 @@ def _module(graph: Graph, node: LayerNode | CallNode | ParameterNode, peel: bool
     return f"self.{path}"
 
 
-def _layer_step(graph: Graph, node: LayerNode, inputs: tuple[str, ...], peel: bool) -> Step:
+def _layer_step(
+    graph: Graph, node: LayerNode, inputs: tuple[str, ...], peel: bool, modules: frozenset[str]
+) -> Step:
     form = layer_form(graph, node)
-    expression = form.functional if form.functional is not None else form.forward
-    if form.functional is None and "{m}" in expression:
+    expression = form.functional
+    if expression is None or node.path in modules:
+        expression = form.forward
+    if "{m}" in expression:
         expression = expression.replace("{m}", _module(graph, node, peel))
-    same = len(inputs) == 1 and graph.input_types(node) == graph.output_types(node)
     return Step(
         inputs,
         node.outputs,
         expression,
         node.outputs,
         _is_named(node.path, snake_case(node.layer.kind), node.outputs),
-        same and form.functional is not None and expression.count("{0}") == 1,
+        is_light(graph, node) and expression.count("{0}") == 1,
     )
+
+
+def is_light(graph: Graph, node: LayerNode) -> bool:
+    """Whether a layer leaves the type as it is and costs next to nothing, as activations do."""
+    inputs, outputs = graph.input_types(node), graph.output_types(node)
+    return len(inputs) == 1 and inputs == outputs and node.layer.cost(inputs, outputs) == 0
 
 
 def _call_step(
@@ -171,9 +198,8 @@ def _call_step(
     places = ", ".join(f"{{{number}}}" for number in range(len(inputs)))
     base = snake_case(program.graphs[node.graph].name)
     called = f"{_module(graph, node, peel)}{method}({places})"
-    return Step(
-        inputs, node.outputs, called, node.outputs, _is_named(node.path, base, node.outputs)
-    )
+    named = _is_named(node.path, base, node.outputs)
+    return Step(inputs, node.outputs, called, node.outputs, named, calls=True)
 
 
 def _logits_steps(

@@ -11,16 +11,19 @@ from collections.abc import Iterable, Iterator
 from dlspec.backends.torch.names import variable
 from dlspec.backends.torch.steps import Flow, Step
 
-IMPLICIT_INPUT = "x"
+FLOWING = "x"
 
 
 class Variables:
     """The variable of each value, given out in the order of the steps.
 
-    inputs: the names of the graph's inputs.
+    inputs: the names of the graph's inputs; lone: whether a branch needs no number.
     """
 
-    def __init__(self, inputs: tuple[str, ...], flow: Flow, taken: Iterable[str]) -> None:
+    def __init__(
+        self, inputs: tuple[str, ...], flow: Flow, taken: Iterable[str], *, lone: bool = False
+    ) -> None:
+        self._main = len(flow.steps)
         self.steps = (*flow.steps, *flow.auxiliary_steps)
         returned = {value for _, value in (*flow.outputs, *flow.auxiliaries)}
         self.last_use = {value: len(self.steps) for value in returned}
@@ -37,10 +40,11 @@ class Variables:
         for value in (*inputs, *self._named()):
             self.names[value] = variable(value, used)
             used.append(self.names[value])
-        self._free = Registers(used, self.names[inputs[0]] if inputs == (IMPLICIT_INPUT,) else None)
+        flowing = self.names[FLOWING] if FLOWING in inputs else variable(FLOWING, used)
+        self._free = Registers(used, flowing, lone=lone)
         self._reserved = used
-        if self._free.flow in self.names.values():
-            self._free.hold(self._free.flow, self.last_use.get(inputs[0], -1))
+        if FLOWING in inputs:
+            self._free.hold(flowing, self.last_use.get(FLOWING, -1))
 
     def _meetings(self) -> dict[str, Step]:
         """For each value the step at which what is made of it alone ends."""
@@ -63,20 +67,61 @@ class Variables:
         (value, *others) = self.steps[place].outputs
         if others or value in self.names:
             return
-        name = self._register(place, value)
+        name = self._tap(place, value) or self._register(place, value)
         self.names[value] = name
         self._free.hold(name, self.last_use.get(value, place))
+
+    @property
+    def branches(self) -> int:
+        """The number of variables for branches."""
+        return self._free.branches
+
+    def _tap(self, place: int, value: str) -> str | None:
+        """A variable of its own for what is used again in training, far below, else None."""
+        if not self._is_tap(place, value):
+            return None
+        if not self._several_taps():
+            return variable("tap", self._reserved)
+        number = 1
+        while f"tap{number}" in self._reserved:
+            number += 1
+        self._reserved.append(f"tap{number}")
+        return f"tap{number}"
+
+    def _is_tap(self, place: int, value: str) -> bool:
+        later = self.last_use.get(value, 0) >= self._main
+        if not later or place >= self._main or len(self.steps) == self._main:
+            return False
+        return not all(step.named for step in self.steps[place + 1 : self._main])
+
+    def _several_taps(self) -> bool:
+        """Whether training alone uses more than one value of the rest."""
+        made = {value for step in self.steps[: self._main] for value in step.outputs}
+        late = {value for step in self.steps[self._main :] for value in step.inputs}
+        return len(made & late) > 1
+
+    def foreseen(self, place: int) -> str:
+        """The variable that the step at `place` would get for its one result."""
+        (value,) = self.steps[place].outputs
+        if value in self.names:
+            return self.names[value]
+        return "tap10" if self._is_tap(place, value) else self._register(place, value)
 
     def fold(self, place: int) -> None:
         """Let the step at `place` stand within the line of the next one, without a variable."""
         (value,) = self.steps[place].outputs
         self._folded[value] = self.steps[place].inputs
 
+    def unfold(self, place: int) -> None:
+        """Take back `fold`."""
+        (value,) = self.steps[place].outputs
+        del self._folded[value]
+
     def _register(self, place: int, value: str) -> str:
         """The variable of what the value is made of where that is not needed any more."""
         inputs = self.steps[place].inputs
         if len(inputs) == 1:
-            inputs = self._folded.get(inputs[0], inputs)
+            inputs = self._unfolded(inputs)
         source = inputs[0] if inputs else ""
         name = self.names.get(source, "")
         ends = len(inputs) == 1 and self.last_use[source] <= place
@@ -85,6 +130,12 @@ class Variables:
         if ends and self._free.is_register(name) and not parted:
             return name
         return self._free.branch(place) if parted else self._free.next(place)
+
+    def _unfolded(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
+        """What a value is made of on its line, with all that stands within that."""
+        while len(inputs) == 1 and inputs[0] in self._folded:
+            inputs = self._folded[inputs[0]]
+        return inputs
 
     def _joins_branches(self, value: str, source: str) -> bool:
         """Whether the value meets a branch that began where it does itself."""
@@ -100,14 +151,18 @@ class Variables:
 class Registers:
     """`x` and `branch1`, `branch2` …, each held by a value up to its last use."""
 
-    def __init__(self, taken: list[str], flow: str | None) -> None:
-        self.flow = flow if flow is not None else variable("x", taken)
-        self._taken = taken
+    def __init__(self, taken: list[str], flow: str, *, lone: bool) -> None:
+        self.flow = flow
+        self.branches = 0
+        self._taken = frozenset(taken)
         self._until: dict[str, int] = {}
+        self._lone = variable("branch", taken) if lone else None
 
     def hold(self, name: str, until: int) -> None:
         """Keep a variable up to and with the step at `until`."""
         self._until[name] = until
+        if self._lone is None and self.is_branch(name):
+            self.branches = max(self.branches, int(name.removeprefix("branch")))
 
     def next(self, place: int) -> str:
         """`x` where no value behind the step at `place` needs it, else a branch."""
@@ -115,6 +170,8 @@ class Registers:
 
     def branch(self, place: int) -> str:
         """The first branch that no value behind the step at `place` needs."""
+        if self._lone is not None:
+            return self._lone
         number = 1
         while self._until.get(f"branch{number}", -1) > place or f"branch{number}" in self._taken:
             number += 1
@@ -124,4 +181,6 @@ class Registers:
         return name == self.flow or self.is_branch(name)
 
     def is_branch(self, name: str) -> bool:
+        if self._lone is not None:
+            return name == self._lone
         return name.startswith("branch") and name not in self._taken

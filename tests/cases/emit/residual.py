@@ -14,8 +14,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         skip = self.skip(x)  # [channels, 8, 8]
-        x = self.conv1(x)  # [channels, 8, 8]
-        x = F.relu(self.batch_norm1(x))  # [channels, 8, 8]
+        x = F.relu(self.batch_norm1(self.conv1(x)))  # [channels, 8, 8]
         return F.relu(x + skip)  # [channels, 8, 8]
 
 
@@ -27,8 +26,8 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.residual1 = Residual(in_channels=1, channels=4)
-        self.residual2 = Residual(in_channels=4, channels=8)
+        self.residual1 = Residual(1, 4)
+        self.residual2 = Residual(4, 8)
         self.dense1 = nn.Linear(512, 10)
 
     def logits(self, image: Tensor) -> Tensor:

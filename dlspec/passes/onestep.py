@@ -1,0 +1,128 @@
+"""A `train` that is one step: `loss = …`, or `minimize …` with the outputs by their names."""
+
+from __future__ import annotations
+
+from dlspec.ir.training import StepPlan
+from dlspec.ir.types import TensorType, tensor
+from dlspec.passes import objectives
+from dlspec.passes.context import Frame
+from dlspec.passes.objectivebuilder import ObjectiveBuilder
+from dlspec.passes.trainbuilding import Building, Built, Common
+from dlspec.passes.values import (
+    ABSENT,
+    Absent,
+    Tensor,
+    Value,
+)
+from dlspec.syntax import tree
+
+
+class OneStep(Building):
+    """Builds the objective of `loss = …` or of `minimize …`."""
+
+    def built(self, common: Common) -> Built | None:
+        """The one step and its objective. None after a mistake."""
+        plan = self._step(common)
+        return ((plan,), self.objectives) if plan is not None else None
+
+    def _step(self, common: Common) -> StepPlan | None:
+        key = self.key("loss")
+        minimized = next(
+            (s for s in self.declaration.body.statements if isinstance(s, tree.MinimizeStatement)),
+            None,
+        )
+        if minimized is None and self.plan.loss is None:
+            return None  # said already
+        graph = self.program.graphs[self.plan.model]
+        for training in (True, False) if graph.auxiliaries else (True,):
+            builder = ObjectiveBuilder(self.program)
+            frame = self.inside(builder)
+            if minimized is None:
+                results = self._short(builder, frame, training)
+            else:
+                results = self._long(minimized, builder, frame, training)
+            if results is None:
+                return None
+            name = key if training else f"{key}.evaluation"
+            if "loss" in results:
+                self.keep(name, builder, results)
+        return self.step_plan("loss", (self.models[0].name,), key, common)
+
+    def _short(
+        self, builder: ObjectiveBuilder, frame: Frame, training: bool
+    ) -> dict[str, Tensor] | None:
+        """`loss = cross_entropy`: of the model's output and the data's target."""
+        assert self.plan.loss is not None
+        output = self._outputs(builder, training)[self.plan.output]
+        target = self._target(output.type, builder)
+        span = next(
+            statement.value.span
+            for statement in self.declaration.body.statements
+            if isinstance(statement, tree.Bind) and statement.names[0].id == "loss"
+        )
+        if self.data.fields is None:
+            loss: Value = objectives.placed(self.plan.loss, output, target, span, builder)
+        else:
+            loss = objectives.compared(self.plan.loss, output, target, span, frame, builder)
+        if not isinstance(loss, Tensor):
+            return None
+        scores = builder.before(output, self.plan.loss.from_logits)
+        return {"loss": loss, "scores": scores, "target": target}
+
+    def _target(self, output: TensorType, builder: ObjectiveBuilder) -> Tensor:
+        known = (self.data.fields or {}).get(self.plan.target)
+        if known is None:
+            loss = self.plan.loss
+            known = (
+                objectives.natural_target(loss, output)
+                if loss is not None
+                else tensor(*output.shape[:-1], dtype="int")
+            )
+        return builder.field(self.plan.target, known, self.declaration.data.span)
+
+    def _long(
+        self,
+        statement: tree.MinimizeStatement,
+        builder: ObjectiveBuilder,
+        frame: Frame,
+        training: bool,
+    ) -> dict[str, Tensor] | None:
+        """`minimize …`, with the model's outputs and auxiliaries by their names."""
+        outputs = self._outputs(builder, training)
+        graph = self.program.graphs[self.plan.model]
+        late = [port.name for port in graph.auxiliaries if port.name not in outputs]
+        for name, value in [*outputs.items(), *((name, ABSENT) for name in late)]:
+            taken = frame.scope.names.get(name)
+            if taken is not None:
+                frame.report.error(
+                    "E0203",
+                    statement.span,
+                    f"`{name}` is an output of `{graph.name}` and a field of `{self.data.name}`",
+                    help="give the output another name",
+                )
+                return None
+            frame.scope.bind(name, value, None, "output")
+        value = self.minimized(statement, frame)
+        if isinstance(value, Absent):
+            return {}
+        if not isinstance(value, Tensor):
+            return None
+        if not self.plan.metrics:
+            return {"loss": value}
+        output = outputs[self.plan.output]
+        target = self._target(output.type, builder)
+        return {"loss": value, "scores": builder.before(output, "Softmax"), "target": target}
+
+    def _outputs(self, builder: ObjectiveBuilder, training: bool) -> dict[str, Tensor]:
+        """The results of the model for the fields of its inputs' names."""
+        model = self.models[0]
+        graph = self.program.graphs[model.key]
+        span = self.declaration.models[0].span
+        inputs = tuple(
+            builder.field(port.name, graph.types[port.value], span) for port in graph.inputs
+        )
+        ports = (*graph.outputs, *(graph.auxiliaries if training else ()))
+        types = tuple(graph.types[port.value] for port in ports)
+        results = builder.trained(model, inputs, types, span)
+        builder.awaited, builder.results = (model.name, inputs), results
+        return {port.name: value for port, value in zip(ports, results, strict=True)}

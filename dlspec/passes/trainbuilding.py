@@ -1,0 +1,178 @@
+"""What the objectives of a `train` share: names of models and fields, what may be minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from dlspec.ir.data import DataPlan
+from dlspec.ir.graph import LayerNode, Program
+from dlspec.ir.objective import Objective
+from dlspec.ir.optimizers import AnyOptimizer, Optimizer
+from dlspec.ir.schedules import AnySchedule, Constant, Schedule
+from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.passes import objectives
+from dlspec.passes.context import Frame, NoIt
+from dlspec.passes.evaluate import evaluate_flow
+from dlspec.passes.objectivebuilder import ObjectiveBuilder
+from dlspec.passes.options import classes_of, option
+from dlspec.passes.scope import Scope
+from dlspec.passes.values import (
+    UNKNOWN,
+    Absent,
+    Tensor,
+    TrainedNetwork,
+    UntypedField,
+    Value,
+    contains_unknown,
+    describe,
+)
+from dlspec.syntax import tree
+
+NO_IT = NoIt("`it` has no value in training: begin with a field of the data or with noise")
+
+
+Built = tuple[tuple[StepPlan, ...], dict[str, Objective]]
+"""The steps of a plan, and their objectives by key."""
+
+
+class Common(NamedTuple):
+    """What a step may set for itself; the `train` says the rest."""
+
+    optimizer: Optimizer | None
+    schedule: Schedule | None
+    gradient_clip: float | None = None
+
+
+def common_settings(found: dict[str, tree.Bind], frame: Frame) -> Common:
+    """The optimizer and the schedule that settings name."""
+    values: list[Any] = []
+    for name, family in (("optimizer", AnyOptimizer), ("schedule", AnySchedule)):
+        bound = found.get(name)
+        values.append(
+            None if bound is None else option(bound.value, name, "E0508", classes_of(family), frame)
+        )
+    return Common(*values)
+
+
+class Building:
+    """Builds the objectives of one `train`."""
+
+    def __init__(
+        self,
+        declaration: tree.TrainDeclaration,
+        models: Sequence[TrainedNetwork],
+        data: DataPlan,
+        program: Program,
+        frame: Frame,
+        plan: TrainPlan,
+    ) -> None:
+        self.declaration = declaration
+        self.models = models
+        self.data = data
+        self.program = program
+        self.frame = frame
+        self.plan = plan
+        self.objectives: dict[str, Objective] = {}
+
+    def inside(self, builder: ObjectiveBuilder) -> Frame:
+        """A frame in which models are the ones being trained and fields have their names."""
+        scope = Scope(self.frame.scope, boundary=True)
+        for model in self.models:
+            scope.bind(model.name, model, None, "declaration")
+        span = self.declaration.data.span
+        for name, type in (self.data.fields or {}).items():
+            scope.bind(name, builder.field(name, type, span), span, "field")
+        if self.data.fields is None:
+            self._untyped(scope, builder)
+        return Frame(self.frame.context, scope, builder, NO_IT)
+
+    def _untyped(self, scope: Scope, builder: ObjectiveBuilder) -> None:
+        """Fields that only the file knows: those of the models' inputs, and what else is named."""
+        span = self.declaration.data.span
+        wanted = {
+            port.name: graph.types[port.value]
+            for graph in (self.program.graphs[model.key] for model in self.models)
+            for port in graph.inputs
+        }
+        names = named(self.declaration.body)
+        for name in dict.fromkeys([*self.data.source.field_names, *names]):
+            if scope.find(name) is not None or name in objectives.FUNCTIONS:
+                continue
+            if name in wanted:
+                scope.bind(name, builder.field(name, wanted[name], span), span, "field")
+            elif name in self.data.source.field_names or not self.data.source.field_names:
+                scope.bind(name, UntypedField(name, span), span, "field")
+
+    def minimized(self, statement: tree.MinimizeStatement, frame: Frame) -> Value:
+        value = evaluate_flow(statement.value, frame)
+        if contains_unknown(value) or isinstance(value, Absent):
+            return value
+        if not isinstance(value, Tensor) or value.type.dtype != "float":
+            frame.report.error(
+                "E0306", statement.value.span,
+                f"`minimize` takes a loss or another number to be small, not {describe(value)}",
+            )  # fmt: skip
+            return UNKNOWN
+        return value if self._sound(frame, statement) else UNKNOWN
+
+    def _sound(self, frame: Frame, statement: tree.MinimizeStatement) -> bool:
+        """Report layers with weights, and losses mixed with tensors of several numbers."""
+        builder = frame.builder
+        assert isinstance(builder, ObjectiveBuilder)
+        for draft in builder.drafts:
+            types = tuple(value.type for value in draft.inputs)
+            if draft.cls is LayerNode and draft.rest["layer"].weights(types):
+                frame.report.error(
+                    "E0109", builder.spans.get(draft.path, statement.span),
+                    f"`{draft.rest['layer'].kind}` has weights, which belong to a model",
+                    help="put the layer into a model that the `train` names",
+                )  # fmt: skip
+                return False
+        return True
+
+    def keep(self, key: str, builder: ObjectiveBuilder, results: dict[str, Tensor]) -> None:
+        """Add the objective of some results, and the places of its nodes."""
+        self.objectives[key] = builder.objective(key, results)
+        self.frame.context.spans.update({(key, path): span for path, span in builder.spans.items()})
+
+    def key(self, step: str) -> str:
+        model = self.models[0].name
+        return f"{model}.{self.data.name}.{step}"
+
+    def step_plan(
+        self, name: str, updates: tuple[str, ...], key: str, common: Common, every: int = 1
+    ) -> StepPlan | None:
+        if common.optimizer is None:
+            return None  # said already
+        return StepPlan.model_construct(
+            name=name,
+            updates=updates,
+            objective=key,
+            every=every,
+            optimizer=cast("Any", common.optimizer),
+            schedule=cast("Any", common.schedule) or Constant.model_construct(),
+            gradient_clip=common.gradient_clip,
+        )
+
+
+def named(body: tree.Body) -> list[str]:
+    """The names in a body's expressions that are neither called nor bound there, in order."""
+    found: dict[str, None] = {}
+    bound: set[str] = set()
+    waiting: list[Any] = [body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, tree.Name):
+            found[node.id] = None
+        elif isinstance(node, tree.Call) and isinstance(node.callee, tree.Name):
+            waiting += reversed([argument.value for argument in node.arguments])
+        elif isinstance(node, tree.Bind):
+            bound |= {name.id for name in node.names}
+            waiting.append(node.value)
+        elif isinstance(node, tree.As):
+            bound.add(node.name.id)
+            waiting.append(node.value)
+        elif isinstance(node, tuple):
+            waiting += reversed(cast("tuple[Any, ...]", node))
+    return [name for name in found if name not in bound]

@@ -1,0 +1,41 @@
+"""What is said of a capitalised name that stands for nothing."""
+
+from __future__ import annotations
+
+from dlspec.layers import broken, layer_names
+from dlspec.passes.context import Frame
+from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.spellings import foreign_help
+from dlspec.passes.whence import similar
+from dlspec.syntax import tree
+
+PLANNED_LAYERS = frozenset({"Unembed"})
+"""Layers of the language whose meaning this version does not have yet."""
+
+
+def unknown_type(callee: tree.TypeName, frame: Frame) -> None:
+    if callee.id in PLANNED_LAYERS:
+        frame.report.error(
+            "E0210",
+            callee.span,
+            f"this version of dlspec does not know the layer `{callee.id}` yet",
+        )
+        return
+    problem = broken(callee.id)
+    if problem is not None:
+        frame.report.error("E0212", callee.span, str(problem), help="tell its authors")
+        return
+    help = foreign_help(callee.id) or did_you_mean(
+        callee.id, [*_capitalised(frame.scope), *layer_names()]
+    )
+    frame.report.error(
+        "E0202",
+        callee.span,
+        f"there is no layer, block or model `{callee.id}`",
+        labels=similar(callee.id, frame.scope),
+        help=help,
+    )
+
+
+def _capitalised(scope: Scope) -> list[str]:
+    return [name for name in scope.visible() if name[:1].isupper()]

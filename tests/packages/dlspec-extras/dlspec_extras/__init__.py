@@ -1,0 +1,1 @@
+"""Layers that dlspec does not have."""
