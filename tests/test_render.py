@@ -257,7 +257,9 @@ def test_counting() -> None:
 def test_a_person_is_shown_a_hundred_and_errors_first() -> None:
     source = Source("many.dlnet", "a\n" * 150)
     found = [
-        Diagnostic("W0201", "warning" if n < 120 else "error", f"no. {n}", Span(source, 2 * n, 2 * n))
+        Diagnostic(
+            "W0201", "warning" if n < 120 else "error", f"no. {n}", Span(source, 2 * n, 2 * n)
+        )
         for n in range(150)
     ]
     text = render(found)

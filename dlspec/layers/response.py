@@ -25,7 +25,7 @@ class LRN(Layer):
     summary = "Local response normalisation across channels (Krizhevsky et al. 2012)."
     example = "Conv(96, 11, stride=4) -> ReLU -> LRN(5) -> MaxPool(3, stride=2)"
     shape_rule = "the shape stays; axis 0 holds the channels"
-    aliases = ("LocalResponseNorm", "LocalResponseNormalization")
+    aliases = ("LocalResponseNorm", "LocalResponseNormalization", "CrossMapLRN")
 
     size: PositiveInt = Field(5, description="neighbouring channels that count")
     alpha: PositiveFloat = Field(1e-4, description="factor of the mean square")

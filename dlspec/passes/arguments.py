@@ -16,7 +16,7 @@ from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.fields import MISMATCH, FieldInfo, fitting
 from dlspec.ir.frozen import Frozen
 from dlspec.passes.scope import Scope, did_you_mean
-from dlspec.passes.spellings import ARGUMENT_SPELLINGS
+from dlspec.passes.spellings import argument_help
 from dlspec.passes.values import (
     STAGES,
     Function,
@@ -124,13 +124,11 @@ def _too_many(callee: Callee, given: Sequence[Given], first: Given, report: Repo
 
 
 def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None:
-    meant = [n for n in ARGUMENT_SPELLINGS.get(name, ()) if n in callee.parameters]
-    if meant:
-        help = f"dlspec calls it `{meant[0]}`"
-    else:
-        help = did_you_mean(name, callee.parameters) or (
-            f"its arguments are {signature(callee)}" if callee.parameters else None
-        )
+    help = (
+        argument_help(name, callee.parameters)
+        or did_you_mean(name, callee.parameters)
+        or (f"its arguments are {signature(callee)}" if callee.parameters else None)
+    )
     report.error(
         "E0301",
         argument.span,
@@ -222,6 +220,12 @@ def _misplaced(field: FieldInfo, name: str, value: Value) -> tuple[str, str, str
             "E0411",
             f"is a setting, not a place for {describe(value)}",
             "tensors flow through arrows: write `tensor -> Layer(…)`",
+        )
+    if isinstance(value, tuple) and any(isinstance(item, Tensor) for item in value):
+        return (
+            "E0411",
+            "is a setting, not a place for tensors",
+            "tensors flow through arrows: write `(a, b) -> Layer(…)`",
         )
     if isinstance(value, SymbolicDim):
         return "E0410", f"must be a fixed number; {value} is known only at run time", None

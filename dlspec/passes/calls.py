@@ -18,6 +18,7 @@ from dlspec.passes.spellings import foreign_help
 from dlspec.passes.trained import of_objectives, trained_stage
 from dlspec.passes.unknown import unknown_type
 from dlspec.passes.values import (
+    STAGES,
     UNKNOWN,
     Function,
     LayerStage,
@@ -46,7 +47,10 @@ def call(expression: tree.Call, frame: Frame, evaluate: Evaluate) -> Value:
     value = evaluate(callee, frame.as_argument())
     _evaluated(expression.arguments, frame, evaluate)
     if not contains_unknown(value):
-        frame.report.error("E0311", callee.span, f"{describe(value)} cannot be called")
+        help = None
+        if isinstance(value, STAGES):
+            help = f"data flows in along an arrow: `x -> {callee.span.text.removesuffix('()')}`"
+        frame.report.error("E0311", callee.span, f"{describe(value)} cannot be called", help=help)
     return UNKNOWN
 
 
@@ -241,7 +245,7 @@ def _activation_word(
         return cls.model_construct()
     if not contains_unknown(value):
         shown = f"`{name}`" if name else describe(value)
-        help = did_you_mean(name, activation_options()) if name else None
+        help = name and (_foreign_activation(name) or did_you_mean(name, activation_options()))
         if isinstance(value, str) and value in activation_options():
             help = f"write `activation={value}`, without quotes"
         frame.report.error(
@@ -252,6 +256,16 @@ def _activation_word(
             help=help,
         )
     return UNKNOWN
+
+
+def _foreign_activation(name: str) -> str | None:
+    kinds = activation_options()
+    words = [
+        word
+        for word, kind in kinds.items()
+        if (cls := find(kind)) and name in {alias.lower() for alias in cls.aliases}
+    ]
+    return f"dlspec calls it `{words[0]}`" if words else None
 
 
 def _activation_call(

@@ -119,6 +119,7 @@ def _attribute(expression: tree.Attribute, frame: Frame) -> Value:
             expression.name.span,
             f"a tensor has no attribute `{name}`",
             help=did_you_mean(name, ATTRIBUTES)
+            or foreign_help(name)
             or "it has " + ", ".join(f"`{a}`" for a in ATTRIBUTES),
         )
         return UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlspec.passes.calls import Evaluate
 from dlspec.passes.context import Frame
+from dlspec.passes.spellings import foreign_help
 from dlspec.passes.stages import apply, bind, feed
 from dlspec.passes.values import (
     STAGES,
@@ -11,9 +12,11 @@ from dlspec.passes.values import (
     BodyStage,
     Composition,
     Fork,
+    Function,
     Network,
     Stage,
     Value,
+    Word,
     contains_unknown,
     describe,
     is_flow,
@@ -93,6 +96,8 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
         help = "an arrow leads into a layer, a block or a model"
         if isinstance(value, Network):
             help = None
+        elif isinstance(value, Word | Function):
+            help = foreign_help(value.id if isinstance(value, Word) else value.name) or help
         frame.report.error(
             "E0411",
             expression.span.with_parentheses(),

@@ -1,4 +1,4 @@
-"""Mistakes that show what was left out: a callee, the word before a type, a header's own line."""
+"""Mistakes that show what was left out, or stands in front without need: words and callees."""
 
 from __future__ import annotations
 
@@ -90,4 +90,25 @@ def untold_type(parser: Parser) -> bool:
     del parser.values[-1], parser.extents[-1], parser.depths[-1], parser.states[-1]
     parser.feed(Token("input", "", before.start, before.start))
     parser.feed(Token("NAME", before.text, before.start, before.end))
+    return True
+
+
+def module_in_front(parser: Parser) -> bool:
+    """`nn.Conv2d(…)`, noticed at the stage behind the point."""
+    token, before = parser.token, parser.previous
+    if token.kind != "TYPE_NAME" or before is None or before.kind != "." or len(parser.values) < 2:
+        return False
+    start = parser.extents[-2][0]
+    if not re.fullmatch(r"[a-z_]\w*(?:\.\w+)*", parser.mistakes.source.text[start : before.start]):
+        return False
+    parser.mistakes.error(
+        "E0101",
+        start,
+        before.end,
+        "a stage stands by itself, with no module in front",
+        replacement="",
+        title="remove it",
+        safe=False,
+    )
+    del parser.values[-2:], parser.extents[-2:], parser.depths[-2:], parser.states[-2:]
     return True

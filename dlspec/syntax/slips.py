@@ -12,7 +12,7 @@ import re
 from dlspec.diagnostics.model import Label
 from dlspec.syntax import tree
 from dlspec.syntax.brackets import DECLARATIONS
-from dlspec.syntax.forgotten import hidden_header, nothing_called, untold_type
+from dlspec.syntax.forgotten import hidden_header, module_in_front, nothing_called, untold_type
 from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.wording import expected, found
@@ -42,7 +42,8 @@ _OF_OTHERS = {
 def mend(parser: Parser) -> bool:
     """Whether the next token was a slip with a known meaning; it is reported and mended then."""
     return (
-        _wrong_case(parser)
+        module_in_front(parser)
+        or _wrong_case(parser)
         or _reserved(parser)
         or untold_type(parser)
         or _sign(parser)
