@@ -68,6 +68,17 @@ class Span(NamedTuple):
     def end_column(self) -> int:
         return self.source.position(self.end)[1]
 
+    def with_parentheses(self) -> Span:
+        """The span with the round brackets around it, which a syntax tree does not keep."""
+        text, start, end = self.source.text, self.start, self.end
+        while True:
+            before, after = len(text[:start].rstrip(" \t")) - 1, end
+            while after < len(text) and text[after] in " \t":
+                after += 1
+            if before < 0 or text[before] != "(" or text[after : after + 1] != ")":
+                return Span(self.source, start, end)
+            start, end = before, after + 1
+
     def to(self, other: Span) -> Span:
         """The span from the beginning of this one to the end of `other`."""
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))

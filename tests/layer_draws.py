@@ -234,10 +234,17 @@ def draw_layer(
     The field number `forced` is away from its default.
     """
     inputs = case.inputs(random)
-    fields = layer_type.model_fields
-    turn = list(fields)[forced % len(fields)] if fields else None
+    names = list(layer_type.model_fields)
+    turn = names[forced % len(names)] if names else None
+    return layer_type(**draw_arguments(layer_type, case, random, inputs, turn)), inputs
+
+
+def draw_arguments(
+    layer_type: type[Layer], case: Case, random: Random, inputs: Types, turn: str | None = None
+) -> dict[str, object]:
+    """Arguments for inputs of fixed sizes, some left at their defaults; `turn` never is."""
     arguments: dict[str, object] = {}
-    for name, field in fields.items():
+    for name, field in layer_type.model_fields.items():
         if not field.is_required() and name != turn and random.random() < 0.5:
             continue
         if name in case.arguments:
@@ -247,7 +254,7 @@ def draw_layer(
             arguments[name] = _value(field.annotation, field.metadata, random, inputs[0].rank - 1)
             if name != turn or arguments[name] != field.default:
                 break
-    return layer_type(**arguments), inputs
+    return arguments
 
 
 def _value(annotation: Any, metadata: list[Any], random: Random, rank: int) -> object:

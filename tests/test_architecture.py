@@ -232,3 +232,14 @@ def test_check_is_light(spec: str, exit_code: int) -> None:
 
 def test_the_rule_about_lightness_can_fail() -> None:
     assert loaded("import numpy") == {"numpy"}
+
+
+@pytest.mark.parametrize(
+    "package", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name
+)
+def test_no_name_of_a_package_is_a_modules_too(package: Path) -> None:
+    """Importing the module would put it in the place of what the package defines."""
+    tree = ast.parse(package.read_text(encoding="utf-8"))
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    modules = {path.stem for path in package.parent.iterdir()}
+    assert defined & modules == set()

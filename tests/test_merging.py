@@ -158,7 +158,8 @@ def test_adding_tensors_that_differ_names_both_and_the_axis() -> None:
     assert error.message == "these tensors cannot be added: [64, 28, 28] and [128, 28, 28]"
     assert error.label == "axis 0 differs: 64 and 128"
     assert [(label.span.line, label.text) for label in error.labels] == [
-        (3, "this is [128, 28, 28]")
+        (2, "this is [64, 28, 28]"),
+        (3, "this is [128, 28, 28]"),
     ]
     assert error.span.line == 4
 

@@ -254,6 +254,21 @@ def test_counting() -> None:
     assert render([], "text") == ""
 
 
+def test_a_person_is_shown_a_hundred_and_errors_first() -> None:
+    source = Source("many.dlnet", "a\n" * 150)
+    found = [
+        Diagnostic(
+            "W0201", "warning" if n < 120 else "error", f"no. {n}", Span(source, 2 * n, 2 * n)
+        )
+        for n in range(150)
+    ]
+    text = render(found)
+    assert text.count("no. ") == 100
+    assert text.index("no. 120") < text.index("no. 149") < text.index("no. 0")
+    assert text.endswith("30 errors, 120 warnings; 100 are shown, `--format json` lists all\n")
+    assert len(json.loads(render(found, "json"))["diagnostics"]) == 150
+
+
 def test_json() -> None:
     source = Source("resnet.dlnet", RESNET)
     place = span(source, "Conv(64, 1)")

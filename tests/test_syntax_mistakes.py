@@ -213,7 +213,7 @@ def test_the_label_of_an_open_bracket_says_where_it_should_close() -> None:
     _, (only,) = parsed("model A {\n  f(1,\n    2\n  g\n}\n")
     assert (only.code, only.span.line, only.label) == ("E0102", 2, "opened here")
     (label,) = only.labels
-    assert (label.span.line, label.text) == (3, "`)` is missing before this")
+    assert (label.span.line, label.text) == (3, "`)` is missing behind this")
 
 
 def test_indentation_tells_which_brace_was_forgotten() -> None:

@@ -114,15 +114,18 @@ def compiled(path: str, settings: Iterable[tuple[str, str]] = ()) -> Compiled:
     import gc
 
     _refuse_unreadable(path)
-    gc.disable()  # importing makes many objects and no garbage: looking for some costs an eighth
+    # Importing and compiling make many objects and no garbage: looking for some costs an eighth
+    # of a small check and half of a large one.
+    gc.disable()
     from dlspec.pipeline import compile_file
 
-    gc.freeze()
-    gc.enable()
     try:
         return compile_file(path, dict(settings))
     except OSError as problem:
         raise EnvironmentFault(system_message(problem)) from problem
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _refuse_unreadable(path: str) -> None:

@@ -81,24 +81,35 @@ def _width(table: Table) -> int:
 
 def _table(rows: tuple[Row, ...], total: Totals, form: _Form) -> Table:
     figure = _grouped if form.digits else _short
+    heads = ["path", "layer", "output", "parameters", "multiply-adds", "memory"]
+    if not form.digits:
+        heads[3:5] = "params", "macs"
+    feet = ["total", "", "", *map(figure, (total.parameters, total.macs))]
+    feet.append(_memory(total.activation_bytes))
+    lines = [_cells(row, form) for row in rows]
     table = Table(box=SIMPLE_HEAD, show_footer=True, footer_style="bold")
-    for name, foot in (("path", "total"), ("layer", ""), ("output", "")):
-        table.add_column(name, foot, no_wrap=True)
-    adds = "multiply-adds" if form.digits else "macs"
-    parameters = "parameters" if form.digits else "params"
-    for name, dim in ((parameters, total.parameters), (adds, total.macs)):
-        table.add_column(name, figure(dim), justify="right", no_wrap=True)
-    if form.memory:
-        table.add_column("memory", _memory(total.activation_bytes), justify="right", no_wrap=True)
-    for row in rows:
-        path = _cut(row.path, form.longest)
-        layer = f"{row.layer} ×{row.repeat}" if row.repeat > 1 else row.layer
-        figures = [figure(row.parameters), figure(row.macs), _memory(row.memory)]
-        if row.kind == "heading":  # its layers stand below it, with figures of their own
-            figures = [""] * 3
-        cells = [path, layer, row.output, *figures[: 3 if form.memory else 2]]
-        table.add_row(*map(Text, cells), style="bold" if row.kind == "heading" else None)
+    for number in range(6 if form.memory else 5):
+        column = [heads[number], feet[number], *(line[number] for line in lines)]
+        table.add_column(
+            heads[number],
+            feet[number],
+            justify="right" if number > 2 else "left",
+            no_wrap=True,
+            width=max(map(width, column)),  # found here, as rich would look at each cell thrice
+        )
+    for row, line in zip(rows, lines, strict=True):
+        cells = map(Text, line[: len(table.columns)])
+        table.add_row(*cells, style="bold" if row.kind == "heading" else None)
     return table
+
+
+def _cells(row: Row, form: _Form) -> list[str]:
+    figure = _grouped if form.digits else _short
+    layer = f"{row.layer} ×{row.repeat}" if row.repeat > 1 else row.layer
+    figures = [figure(row.parameters), figure(row.macs), _memory(row.memory)]
+    if row.kind == "heading":  # its layers stand below it, with figures of their own
+        figures = [""] * 3
+    return [_cut(row.path, form.longest), layer, row.output, *figures]
 
 
 def _blocks(program: Program, rows: tuple[Row, ...]) -> Iterator[Text]:

@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 from dlspec.source import Span
 
+_MOST_LABELS = 5
+
 Severity = Literal["error", "warning"]
 
 
@@ -99,6 +101,17 @@ class Report:
         if key not in self._seen:
             self._seen.add(key)
             self.diagnostics.append(diagnostic)
+
+    def label_since(self, count: int, label: Label, families: tuple[str, ...]) -> None:
+        """Add a label to what has been reported beyond the first `count`, of some families.
+
+        Left alone is what stands at the label's own place, or has labels enough.
+        """
+        for number, known in enumerate(self.diagnostics[count:], count):
+            there = known.span.source is label.span.source
+            inside = there and label.span.start <= known.span.start < label.span.end
+            if known.code.startswith(families) and not inside and len(known.labels) < _MOST_LABELS:
+                self.diagnostics[number] = known._replace(labels=(*known.labels, label))
 
     @property
     def failed(self) -> bool:

@@ -33,7 +33,7 @@ class BatchNorm(Layer):
     summary = "Batch normalisation of each channel (Ioffe, Szegedy 2015)."
     example = "Conv(64, 3, padding=1, bias=false) -> BatchNorm -> ReLU"
     shape_rule = "the shape stays; axis 0 holds the channels"
-    aliases = ("BatchNormalization", "BatchNorm1d", "BN")
+    aliases = ("BatchNormalization", "BatchNorm1d", "SyncBatchNorm", "BN")
     ranks = (2, 3)
 
     eps: PositiveFloat = Field(1e-5, description=EPS)

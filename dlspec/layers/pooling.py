@@ -11,7 +11,16 @@ from dlspec.ir.layer import Layer, Reach, ShapeProblem
 from dlspec.ir.types import TensorType
 from dlspec.layers.batch import scalar
 from dlspec.layers.expressions import called, short
-from dlspec.layers.windows import AXES, Window, onnx_pads, reaches, slid, spatial, window
+from dlspec.layers.windows import (
+    AXES,
+    Window,
+    blind_axis,
+    onnx_pads,
+    reaches,
+    slid,
+    spatial,
+    window,
+)
 
 
 class _Pool(Layer):
@@ -45,6 +54,17 @@ class _Pool(Layer):
         w = self.window(inputs)
         self._check_padding(w)
         places = slid(self, sizes, w, "size", self.ceil)
+        blind = blind_axis(sizes, places, w)
+        if blind is not None:
+            axis = AXES[w.rank][blind]
+            raise ShapeProblem(
+                "E0403",
+                f"`{self.kind}` with dilation {w.dilation[blind]} does not fit {axis} "
+                f"{sizes[blind]}: some of its windows would see padding alone",
+                label=f"{axis} is {sizes[blind]} here",
+                culprit=0,
+                help=f"a dilation of at most {sizes[blind]} fits",
+            )
         return (inputs[0].with_shape((inputs[0].shape[0], *places)),)
 
     def reaches(self, inputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:

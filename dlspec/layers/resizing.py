@@ -196,12 +196,12 @@ class Pad(Layer):
     example = "Pad(((0, 1), (0, 1))) -> Conv(64, 3, stride=2)"
     shape_rule = "each spatial axis grows by what is added at its two ends"
     aliases = (
-        "ZeroPad2d",
-        "ZeroPadding1D",
-        "ZeroPadding2D",
-        "ZeroPadding3D",
-        "ReflectionPad2d",
-        "ReplicationPad2d",
+        "ZeroPad",
+        "ZeroPadding",
+        "ReflectionPad",
+        "ReplicationPad",
+        "CircularPad",
+        "ConstantPad",
     )
     ranks = (1, 2, 3)
 

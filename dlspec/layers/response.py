@@ -25,7 +25,7 @@ class LRN(Layer):
     summary = "Local response normalisation across channels (Krizhevsky et al. 2012)."
     example = "Conv(96, 11, stride=4) -> ReLU -> LRN(5) -> MaxPool(3, stride=2)"
     shape_rule = "the shape stays; axis 0 holds the channels"
-    aliases = ("LocalResponseNorm", "LocalResponseNormalization")
+    aliases = ("LocalResponseNorm", "LocalResponseNormalization", "CrossMapLRN")
 
     size: PositiveInt = Field(5, description="neighbouring channels that count")
     alpha: PositiveFloat = Field(1e-4, description="factor of the mean square")
@@ -42,9 +42,12 @@ class LRN(Layer):
             for name, default in _TORCH_DEFAULTS.items()
             if getattr(self, name) != default
         }
+        # PyTorch views two of three spatial axes as one, which a permuted tensor does not allow.
+        source = "{0}.contiguous()" if inputs[0].rank == 4 else "{0}"
         return TorchForm(
             Call("nn.LocalResponseNorm", (self.size,), kwargs),
-            functional=called("F.local_response_norm", "{0}", repr(self.size), **kwargs),
+            f"{{m}}({source})",
+            called("F.local_response_norm", source, repr(self.size), **kwargs),
         )
 
     def onnx(

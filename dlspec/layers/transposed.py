@@ -31,7 +31,13 @@ class ConvTranspose(Layer):
         "the channels become `filters`; each spatial axis becomes (size - 1) * stride - 2 * padding"
         " + dilation * (kernel - 1) + output_padding + 1, or size * stride with `same`"
     )
-    aliases = ("Deconvolution", "Deconv", "TransposedConv", "ConvTransposed")
+    aliases = (
+        "Deconvolution",
+        "Deconv",
+        "TransposedConv",
+        "ConvTransposed",
+        "ConvolutionTranspose",
+    )
     takes_activation = True
     bias_axis = 0
     ranks = (1, 2, 3)

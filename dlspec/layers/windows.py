@@ -197,6 +197,21 @@ def _places(size: Dim, span: int, stride: int, before: int, after: int, ceil: bo
     return (size + (before + min(after - span + stride, 0) + stride - 1)) // stride
 
 
+def blind_axis(sizes: tuple[Dim, ...], places: tuple[Dim, ...], w: Window) -> int | None:
+    """The first axis along which a dilated window at some place touches padding alone."""
+    for i, (size, count) in enumerate(zip(sizes, places, strict=True)):
+        if not isinstance(size, int) or not isinstance(count, int) or w.dilation[i] <= size:
+            continue  # the taps are closer than the input is wide, so one falls on it
+        first, last = -w.before[i], (count - 1) * w.stride[i] - w.before[i]
+        for period in range(first // w.dilation[i], last // w.dilation[i] + 1):
+            # Windows that begin here have a tap right before the input and the next behind it.
+            start = period * w.dilation[i]
+            place = -(-max(start + size - first, 0) // w.stride[i])
+            if place < count and place * w.stride[i] + first < start + w.dilation[i]:
+                return i
+    return None
+
+
 def _too_large(layer: Layer, w: Window, i: int, size: int, result: int, noun: str) -> ShapeProblem:
     axis = AXES[w.rank][i]
     span = w.reach[i]

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from dlspec.diagnostics import Report
+from dlspec.diagnostics import Label, Report
 from dlspec.ir.arguments import Expected
 from dlspec.ir.dims import SymbolicDim
 from dlspec.ir.fields import MISMATCH, FieldInfo, fitting
 from dlspec.ir.frozen import Frozen
-from dlspec.passes.scope import did_you_mean
-from dlspec.passes.spellings import ARGUMENT_SPELLINGS
+from dlspec.passes.scope import Scope, did_you_mean
+from dlspec.passes.spellings import argument_help
 from dlspec.passes.values import (
     STAGES,
     Function,
@@ -27,26 +27,45 @@ from dlspec.passes.values import (
     contains_unknown,
     describe,
 )
+from dlspec.passes.whence import names_behind
 from dlspec.source import Span
+from dlspec.syntax import tree
 
 Model = TypeVar("Model", bound=Frozen)
 
 
 class Given(NamedTuple):
-    """One argument as the call gives it."""
+    """One argument as the call gives it, and how it was written where."""
 
     name: str | None
     value: Value
     span: Span
+    written: tree.Expr | None = None
+    scope: Scope | None = None
+
+    @property
+    def origins(self) -> tuple[Label, ...]:
+        """Where the names in it were given their values."""
+        return names_behind(self.written, self.scope) if self.scope is not None else ()
 
 
 class Callee(NamedTuple):
-    """What is called, for messages: `text` is its name, `parameters` its names in order."""
+    """What is called, for messages.
+
+    text: its name · parameters: their names in order · span: the whole call · declared: where
+    a spec declares it
+    """
 
     text: str
     parameters: tuple[str, ...]
     required: frozenset[str]
     span: Span
+    declared: Span | None = None
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Where it is declared."""
+        return (Label(self.declared, "declared here"),) if self.declared is not None else ()
 
 
 def match(callee: Callee, given: Sequence[Given], report: Report) -> dict[str, Given] | None:
@@ -79,6 +98,7 @@ def match(callee: Callee, given: Sequence[Given], report: Report) -> dict[str, G
             "E0302",
             callee.span,
             f"`{callee.text}` needs {names}",
+            labels=callee.labels,
             help=f"its arguments are {signature(callee)}",
         )
     return found if good and not missing else None
@@ -96,21 +116,26 @@ def _too_many(callee: Callee, given: Sequence[Given], first: Given, report: Repo
     takes = "no arguments" if most == 0 else f"at most {most} argument{'s' if most > 1 else ''}"
     report.error(
         "E0304",
-        first.span,
+        first.span if most else callee.span,
         f"`{callee.text}` takes {takes}; {count} are given",
+        labels=callee.labels,
         help=f"its arguments are {signature(callee)}" if most else None,
     )
 
 
 def _unknown(callee: Callee, name: str, argument: Given, report: Report) -> None:
-    meant = [n for n in ARGUMENT_SPELLINGS.get(name, ()) if n in callee.parameters]
-    if meant:
-        help = f"dlspec calls it `{meant[0]}`"
-    else:
-        help = did_you_mean(name, callee.parameters) or (
-            f"its arguments are {signature(callee)}" if callee.parameters else None
-        )
-    report.error("E0301", argument.span, f"`{callee.text}` has no argument `{name}`", help=help)
+    help = (
+        argument_help(name, callee.parameters)
+        or did_you_mean(name, callee.parameters)
+        or (f"its arguments are {signature(callee)}" if callee.parameters else None)
+    )
+    report.error(
+        "E0301",
+        argument.span,
+        f"`{callee.text}` has no argument `{name}`",
+        labels=callee.labels,
+        help=help,
+    )
 
 
 # --- values against the fields of a class --------------------------------------
@@ -145,7 +170,13 @@ def construct(
         problem = _misplaced(fields[name], name, argument.value)
         if problem is not None:
             code, message, help = problem
-            report.error(code, argument.span, f"`{name}` of `{text}` {message}", help=help)
+            report.error(
+                code,
+                argument.span,
+                f"`{name}` of `{text}` {message}",
+                labels=argument.origins,
+                help=help,
+            )
             good = False
         else:
             values[name] = plain(argument.value)
@@ -174,6 +205,7 @@ def _fitted(
                 found[name].span,
                 f"`{name}` of `{text}` must be "
                 f"{expected(fields[name])}, not {_shown(found[name].value)}",
+                labels=found[name].origins,
             )
             good = False
         kept[names[name]] = fitted
@@ -188,6 +220,12 @@ def _misplaced(field: FieldInfo, name: str, value: Value) -> tuple[str, str, str
             "E0411",
             f"is a setting, not a place for {describe(value)}",
             "tensors flow through arrows: write `tensor -> Layer(…)`",
+        )
+    if isinstance(value, tuple) and any(isinstance(item, Tensor) for item in value):
+        return (
+            "E0411",
+            "is a setting, not a place for tensors",
+            "tensors flow through arrows: write `(a, b) -> Layer(…)`",
         )
     if isinstance(value, SymbolicDim):
         return "E0410", f"must be a fixed number; {value} is known only at run time", None

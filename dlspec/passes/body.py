@@ -21,6 +21,7 @@ from dlspec.passes.values import (
     describe,
     is_flow,
 )
+from dlspec.passes.whence import names_behind
 from dlspec.syntax import tree
 
 
@@ -130,11 +131,15 @@ def _repeat(expression: tree.Repeat, frame: Frame) -> Value:
             "E0306",
             expression.times.span,
             f"`repeat` takes a whole number of at least 0, not {describe(times)}",
+            labels=names_behind(expression.times, frame.scope),
         )
         return UNKNOWN
     if times > LONGEST_LIST:
         frame.report.error(
-            "E0704", expression.times.span, f"`repeat {times}` is over {LONGEST_LIST:,} times"
+            "E0704",
+            expression.times.span,
+            f"`repeat {times}` is over {LONGEST_LIST:,} times",
+            labels=names_behind(expression.times, frame.scope),
         )
         return UNKNOWN
     it, value = frame.it, _nothing(frame)
@@ -181,6 +186,7 @@ def _for(expression: tree.For, frame: Frame) -> Value:
             "E0306",
             expression.values.span,
             f"`for` goes through a list, not {describe(values)}",
+            labels=names_behind(expression.values, frame.scope),
             help="`range(n)` counts from 0 to n - 1" if isinstance(values, int) else None,
         )
         return UNKNOWN

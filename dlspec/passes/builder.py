@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlspec.ir.dims import Dim
 from dlspec.ir.graph import CallNode, LayerNode, ParameterNode, Port
 from dlspec.ir.layer import Layer
 from dlspec.ir.nodes import BaseNode
@@ -75,6 +76,7 @@ class GraphBuilder:
         self._paths: set[str] = set()
         self._counters: dict[str, int] = {}
         self._values: set[str] = set()
+        self._made: dict[Tensor, Draft] = {}
 
     # --- names
 
@@ -186,8 +188,18 @@ class GraphBuilder:
             for name, type in zip(names, types, strict=True)
         )
 
+    def birthplace(self, value: Tensor, size: Dim) -> Tensor:
+        """The first of the values on the way to this one that has a size along some axis."""
+        while True:
+            draft = self._made.get(value)
+            before = [x for x in draft.inputs if size in x.type.shape] if draft is not None else []
+            if not before:
+                return value
+            value = before[0]
+
     def _append(self, draft: Draft, span: Span, layers: int) -> None:
         self.drafts.append(draft)
+        self._made.update(dict.fromkeys(draft.outputs, draft))
         self.spans[draft.path] = span
         self.layers += layers
 

@@ -44,7 +44,10 @@ def call(expression: tree.Call, frame: Frame, evaluate: Evaluate) -> Value:
     value = evaluate(callee, frame.as_argument())
     evaluated(expression.arguments, frame, evaluate)
     if not contains_unknown(value):
-        frame.report.error("E0311", callee.span, f"{describe(value)} cannot be called")
+        help = None
+        if isinstance(value, STAGES):
+            help = f"data flows in along an arrow: `x -> {callee.span.text.removesuffix('()')}`"
+        frame.report.error("E0311", callee.span, f"{describe(value)} cannot be called", help=help)
     return UNKNOWN
 
 
@@ -158,7 +161,8 @@ def _network_stage(
             network.name,
             tuple(p.name.id for p in declared),
             frozenset(p.name.id for p in declared if p.default is None),
-            callee.span,
+            span,
+            network.heading,
         ),
         given,
         frame.report,

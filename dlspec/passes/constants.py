@@ -164,8 +164,9 @@ def _symbolic(operator: str, left: Value, right: Value) -> Value:
 def _exact(left: Dim, right: Dim) -> Value:
     quotient = exact_quotient(left, right)
     if quotient is None:
+        shown = " / ".join(f"({dim})" if " " in str(dim) else str(dim) for dim in (left, right))
         raise ValueProblem(
-            "E0410", f"{left} / {right} cannot be proved to be a whole number", "`//` rounds down"
+            "E0410", f"{shown} cannot be proved to be a whole number", "`//` rounds down"
         )
     return quotient
 

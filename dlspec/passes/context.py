@@ -12,7 +12,7 @@ from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
 from dlspec.passes.scope import Binding, Scope
-from dlspec.passes.values import UNKNOWN, Network, NetworkStage, Unknown, Value
+from dlspec.passes.values import UNKNOWN, Network, NetworkStage, Tensor, Unknown, Value
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -54,7 +54,9 @@ class Context:
 
     report: Report
     run_body: Callable[[BodyExpression, Frame], Value]
-    instantiate: Callable[[NetworkStage, tuple[TensorType, ...], Context], Instance]
+    instantiate: Callable[
+        [NetworkStage, tuple[TensorType, ...], Context, tuple[Tensor, ...]], Instance
+    ]
     graphs: dict[str, Graph] = field(default_factory=dict[str, Graph])
     instances: dict[object, Instance] = field(default_factory=dict[object, Instance])
     spans: dict[tuple[str, str], Span] = field(default_factory=dict[tuple[str, str], Span])

@@ -95,7 +95,7 @@ def _let(declaration: tree.LetDeclaration, found: Declarations, context: Context
         NoIt("a `let` is a constant; it cannot use `it`"),
         arguments=True,
     )
-    found.scope.bind(name.id, evaluate(declaration.value, frame), name.span, "let")
+    found.scope.bind(name.id, evaluate(declaration.value, frame), declaration.span, "let")
 
 
 def _use(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dlspec.diagnostics import Report
+from dlspec.diagnostics import Label, Report
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
 from dlspec.ir.objective import Objective
@@ -17,12 +17,13 @@ from dlspec.passes.context import Context, Frame, LimitReached, NoIt
 from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan, train_start
-from dlspec.passes.scope import did_you_mean
+from dlspec.passes.scope import did_you_mean, nearest
 from dlspec.passes.settings import data_plan
 from dlspec.passes.unused import warn_of_unused
 from dlspec.passes.uses import OpenFile
 from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
+from dlspec.passes.whence import similar
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -117,7 +118,7 @@ def _standing(stage: NetworkStage, context: Context) -> str | None:
     types = networks.model_inputs(stage, context)
     if types is None:
         return None
-    return networks.instantiate(stage, types, context).key
+    return networks.instantiate(stage, types, context, ()).key
 
 
 # --- data and training ---------------------------------------------------------------
@@ -195,16 +196,24 @@ def _is_model(written: tree.TypeName | tree.Call, found: Declarations, context: 
         if binding is None
         else f"`{name}` is no model, but a block, and cannot be trained"
     )
-    context.report.error("E0503", written.span, verb, help=did_you_mean(name, known))
+    context.report.error(
+        "E0503",
+        written.span,
+        verb,
+        labels=similar(name, found.scope) if binding is None else (),
+        help=did_you_mean(name, known),
+    )
     return False
 
 
 def _data_known(declaration: tree.TrainDeclaration, found: Declarations, report: Report) -> None:
     name = declaration.data.id
     if name not in found.data and name not in found.broken:
+        like = nearest(name, found.data)
         report.error(
             "E0503",
             declaration.data.span,
             f"there is no `data {name}`",
+            labels=[Label(found.data[like].name.span, "declared here")] if like else (),
             help=did_you_mean(name, found.data),
         )

@@ -24,6 +24,7 @@ from dlspec.passes.values import (
     contains_unknown,
     describe,
 )
+from dlspec.passes.whence import similar
 from dlspec.passes.words import is_option
 from dlspec.syntax import tree
 
@@ -74,6 +75,7 @@ def _name(expression: tree.Name, frame: Frame) -> Value:
         "E0201",
         expression.span,
         f"there is no value `{expression.id}` here",
+        labels=similar(expression.id, frame.scope),
         help=help or foreign_help(expression.id),
     )
     return UNKNOWN
@@ -117,6 +119,7 @@ def _attribute(expression: tree.Attribute, frame: Frame) -> Value:
             expression.name.span,
             f"a tensor has no attribute `{name}`",
             help=did_you_mean(name, ATTRIBUTES)
+            or foreign_help(name)
             or "it has " + ", ".join(f"`{a}`" for a in ATTRIBUTES),
         )
         return UNKNOWN

@@ -12,6 +12,7 @@ from dlspec.passes.values import (
     BodyStage,
     Composition,
     Fork,
+    Function,
     Network,
     Stage,
     Value,
@@ -95,9 +96,12 @@ def stage_of(expression: tree.Expr, frame: Frame, evaluate: Evaluate) -> Stage |
         help = "an arrow leads into a layer, a block or a model"
         if isinstance(value, Network):
             help = None
-        if isinstance(value, Word):
-            help = foreign_help(value.id) or help
+        elif isinstance(value, Word | Function):
+            help = foreign_help(value.id if isinstance(value, Word) else value.name) or help
         frame.report.error(
-            "E0411", expression.span, f"data cannot flow into {describe(value)}", help=help
+            "E0411",
+            expression.span.with_parentheses(),
+            f"data cannot flow into {describe(value)}",
+            help=help,
         )
     return None

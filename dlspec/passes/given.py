@@ -32,7 +32,7 @@ def evaluated(
             value = evaluate(argument.value, inner)
         if argument.search is not None:
             check_search(value, argument.search, inner, evaluate)
-        given.append(Given(name, value, argument.span))
+        given.append(Given(name, value, argument.span, argument.value, frame.scope))
     return given
 
 

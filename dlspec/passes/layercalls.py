@@ -97,7 +97,7 @@ def layer_stage(
     tie = _tied(cls, callee, own, frame) if cls.tied is not None else None
     if isinstance(tie, Unknown):
         return UNKNOWN
-    layer = construct(cls, callee.id, callee.span, own, frame.report)
+    layer = construct(cls, callee.id, span, own, frame.report)
     if layer is None:
         return UNKNOWN
     return LayerStage(layer, callee.id, span, rank, activation, start, tie=tie)
@@ -185,6 +185,6 @@ def _activation_call(
         activation = find(activation_options()[value.callee.id])
         assert activation is not None
         given = evaluated(value.arguments, frame, evaluate)
-        made = construct(activation, value.callee.id, value.callee.span, given, frame.report)
+        made = construct(activation, value.callee.id, value.span, given, frame.report)
         return made, arguments[:number] + arguments[number + 1 :]
     return None, arguments

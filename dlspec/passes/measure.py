@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dlspec.ir.dims import Dim, product
@@ -59,6 +60,20 @@ def measured(program: Program, graph: Graph, known: dict[str, Totals]) -> Totals
     ends = [depths[port.value] for port in graph.outputs]
     known[graph.key] = Totals(parameters, macs, max(ends, default=0), memory)
     return known[graph.key]
+
+
+def shares(program: Program, graph: Graph) -> Iterator[tuple[str, int]]:
+    """The path of each node that has parameters of its own, and how many."""
+    known: dict[str, Totals] = {}
+    for node in graph.nodes:
+        if node.shares is not None:
+            continue
+        if isinstance(node, CallNode):
+            own = measured(program, program.graphs[node.graph], known).parameters
+        else:
+            own, _ = node_cost(graph, node)
+        if isinstance(own, int) and own:
+            yield node.path, own
 
 
 def node_cost(graph: Graph, node: LayerNode | ParameterNode) -> tuple[Dim, Dim]:

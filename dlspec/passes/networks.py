@@ -27,11 +27,22 @@ from dlspec.passes.values import (
 from dlspec.source import Span
 from dlspec.syntax import tree
 
+_OF_A_USE = ("E03", "E04", "E07")
+"""Families of mistakes that arguments or input types of a block may have brought about."""
+
 SEVERAL_INPUTS = "`it` has no value here: there are several inputs, so name the one you mean"
 
 
-def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context) -> Instance:
-    """The instance of a block or model for arguments and input types, made at its first use."""
+def instantiate(
+    stage: NetworkStage,
+    inputs: tuple[TensorType, ...],
+    context: Context,
+    values: tuple[Tensor, ...],
+) -> Instance:
+    """The instance of a block or model for arguments and input types, made at its first use.
+
+    values: what flows in, for messages
+    """
     network = stage.network
     if network in context.active:
         names = [*(n.name for n in context.active[context.active.index(network) :]), network.name]
@@ -47,7 +58,11 @@ def instantiate(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Co
         context.active.append(network)
         context.check_nesting(stage.span)
         try:
-            context.instances[key] = _build(stage, inputs, context)
+            before = len(context.report.diagnostics)
+            context.instances[key] = _build(stage, inputs, context, values)
+            if stage.span != network.declaration.name.span:
+                use = Label(stage.span, f"in this use of `{network.name}`")
+                context.report.label_since(before, use, _OF_A_USE)
         finally:
             context.active.pop()
     return context.instances[key]
@@ -78,14 +93,19 @@ def _declared_inputs(network: Network) -> list[tree.InputStatement]:
     return [s for s in network.declaration.body.statements if isinstance(s, tree.InputStatement)]
 
 
-def _build(stage: NetworkStage, inputs: tuple[TensorType, ...], context: Context) -> Instance:
+def _build(
+    stage: NetworkStage,
+    inputs: tuple[TensorType, ...],
+    context: Context,
+    values: tuple[Tensor, ...],
+) -> Instance:
     network = stage.network
     before = len(context.report.diagnostics)
     scope = _parameter_scope(network, stage.arguments, context, stage.span)
     builder = GraphBuilder()
     if scope is None:
         return Instance(None)
-    it = _bind_inputs(network, inputs, builder, scope, context, stage.span)
+    it = _bind_inputs(stage, inputs, builder, scope, context, values)
     if it is None:
         return Instance(None)
     body = Scope(scope)
@@ -174,26 +194,27 @@ def _parameter_scope(
             )
             return None
         good = good and not contains_unknown(value)
-        scope.bind(name, value, parameter.name.span, "parameter")
+        scope.bind(name, value, parameter.span, "parameter")
     return scope if good else None
 
 
 def _bind_inputs(
-    network: Network,
+    stage: NetworkStage,
     types: tuple[TensorType, ...],
     builder: GraphBuilder,
     scope: Scope,
     context: Context,
-    span: Span,
+    values: tuple[Tensor, ...],
 ) -> Value | NoIt | None:
     """Make the inputs; what `it` begins as. None after a mistake."""
+    network, span = stage.network, stage.span
     declared = _declared_inputs(network)
     if not declared:
         names = ["x"] if len(types) == 1 else [f"x{i + 1}" for i in range(len(types))]
-        values = tuple(
+        made = tuple(
             builder.input(name, type, span) for name, type in zip(names, types, strict=True)
         )
-        return values[0] if len(values) == 1 else values
+        return made[0] if len(made) == 1 else made
     if len(declared) != len(types):
         flow = "1 tensor flows" if len(types) == 1 else f"{len(types)} tensors flow"
         plural = "s" if len(declared) > 1 else ""
@@ -206,8 +227,9 @@ def _bind_inputs(
         return None
     symbols: dict[str, Dim] = {}
     found: list[Tensor] = []
-    for statement, type in zip(declared, types, strict=True):
-        if not _unify(network, statement, type, symbols, scope, context, span):
+    for number, (statement, type) in enumerate(zip(declared, types, strict=True)):
+        origin = [Label(v.span, f"this is {type}") for v in values[number : number + 1]]
+        if not _unify(stage, statement, type, symbols, scope, context, origin):
             return None
         found.append(builder.input(statement.name.id, type, statement.span))
         kind = "input" if len(declared) == 1 else "value"
@@ -216,13 +238,13 @@ def _bind_inputs(
 
 
 def _unify(
-    network: Network,
+    stage: NetworkStage,
     statement: tree.InputStatement,
     given: TensorType,
     symbols: dict[str, Dim],
     scope: Scope,
     context: Context,
-    span: Span,
+    origin: list[Label],
 ) -> bool:
     """Whether a type fits a declared input, whose name must be free.
 
@@ -248,9 +270,9 @@ def _unify(
     if not fits:
         context.report.error(
             "E0402",
-            span,
-            f"the input `{name.id}` of `{network.name}` is {wanted}; {given} flows in",
-            labels=[Label(statement.span, f"declared as {wanted}")],
+            stage.span,
+            f"the input `{name.id}` of `{stage.network.name}` is {wanted}; {given} flows in",
+            labels=[Label(statement.span, f"declared as {wanted}"), *origin],
         )
     return fits
 

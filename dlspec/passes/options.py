@@ -74,7 +74,7 @@ def option(
         _unknown(callee, family, code, classes, frame)
         return None
     given = _given(cls, arguments, frame)
-    return construct(cls, callee.id, callee.span, given, frame.report)
+    return construct(cls, callee.id, expression.span, given, frame.report)
 
 
 def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) -> list[Given]:
@@ -115,7 +115,7 @@ def _unknown(
         (
             c
             for c in classes
-            if callee.id in c.aliases or callee.id.lower() == c.kind_name().lower()
+            if _joined(callee.id) in {_joined(name) for name in (c.kind_name(), *c.aliases)}
         ),
         None,
     )
@@ -128,3 +128,8 @@ def _unknown(
         )
     )
     frame.report.error(code, callee.span, f"there is no {family} `{callee.id}`", help=help)
+
+
+def _joined(name: str) -> str:
+    """`MeanSquaredError` and `mean_squared_error` alike."""
+    return name.replace("_", "").lower()

@@ -8,7 +8,7 @@ from dlspec.ir.graph import Graph, Program
 from dlspec.passes.builder import GraphBuilder
 from dlspec.passes.context import Context, Frame
 from dlspec.passes.evaluate import condition, evaluate
-from dlspec.passes.measure import totals
+from dlspec.passes.measure import shares, totals
 from dlspec.passes.scope import Scope
 from dlspec.passes.values import Network, Value, contains_unknown
 from dlspec.syntax import tree
@@ -29,6 +29,7 @@ def check_promises(graph: Graph, builder: GraphBuilder, network: Network, contex
             "E0705",
             network.declaration.name.span,
             f"`{network.name}` has {parameters:,} parameters, more than 10^12",
+            labels=_heaviest(program, graph, builder),
         )
     figures: dict[str, Value] = {"parameters": parameters, "macs": total.macs, "depth": total.depth}
     for statement, line in builder.requirements:
@@ -43,10 +44,21 @@ def check_promises(graph: Graph, builder: GraphBuilder, network: Network, contex
             and not condition(value, statement.condition, frame)
             and isinstance(value, bool)
         ):
-            _broken(statement, frame, context)
+            heavy = _heaviest(program, graph, builder)
+            _broken(statement, frame, context, heavy)
 
 
-def _broken(statement: tree.RequireStatement, frame: Frame, context: Context) -> None:
+def _heaviest(program: Program, graph: Graph, builder: GraphBuilder) -> tuple[Label, ...]:
+    """The node with the most parameters, where there is one."""
+    most, path = max(((own, path) for path, own in shares(program, graph)), default=(0, ""))
+    if most == 0 or path not in builder.spans:
+        return ()
+    return (Label(builder.spans[path], f"{most:,} parameters are here"),)
+
+
+def _broken(
+    statement: tree.RequireStatement, frame: Frame, context: Context, heavy: tuple[Label, ...]
+) -> None:
     labels: list[Label] = []
     parts: list[tree.Expr] = [statement.condition]
     while parts:
@@ -55,6 +67,8 @@ def _broken(statement: tree.RequireStatement, frame: Frame, context: Context) ->
             parts += [part.left, part.right]
         elif isinstance(part, tree.Name | tree.Attribute):
             labels.append(Label(part.span, f"this is {_figure(evaluate(part, frame))}"))
+            if isinstance(part, tree.Name) and part.id == "parameters":
+                labels += heavy
     context.report.error(
         "E0413",
         statement.condition.span,

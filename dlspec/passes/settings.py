@@ -16,6 +16,7 @@ from dlspec.passes.evaluate import evaluate
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.search import check_search
+from dlspec.passes.spellings import SETTING_SPELLINGS
 from dlspec.passes.values import Value, Word
 from dlspec.source import Span
 from dlspec.syntax import tree
@@ -62,7 +63,8 @@ def _gather_one(
             code,
             name.span,
             f"`{what}` has no setting `{name.id}`",
-            help=did_you_mean(name.id, known)
+            help=SETTING_SPELLINGS.get(name.id)
+            or did_you_mean(name.id, known)
             or "its settings are " + ", ".join(f"`{k}`" for k in known),
         )
     elif name.id in found:

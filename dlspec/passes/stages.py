@@ -30,6 +30,7 @@ from dlspec.passes.values import (
     contains_unknown,
     describe,
 )
+from dlspec.passes.whence import size_behind
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -216,7 +217,7 @@ def place(
     types = _inferred(layer, inputs, input_types, span, frame)
     if types is None:
         return None
-    if not _sizes_fit(layer.kind, types, span, frame):
+    if not _sizes_fit(layer.kind, inputs, types, span, frame):
         return None
     if shared is not None and not layer_fits(layer, shared, input_types, span, frame):
         return None
@@ -247,7 +248,7 @@ def _inferred(
         return types
     except ShapeProblem as problem:
         labels = () if problem.culprit is None else _origin(inputs[problem.culprit])
-        if problem.culprit is None and len(inputs) > 1:
+        if len(inputs) == 2 or (problem.culprit is None and len(inputs) > 1):
             labels = tuple(label for value in inputs for label in _origin(value))
         frame.report.error(
             problem.code,
@@ -264,11 +265,17 @@ def _origin(value: Tensor) -> tuple[Label, ...]:
     return (Label(value.span, f"this is {value.type.shape_text()}"),)
 
 
-def _sizes_fit(kind: str, types: Sequence[TensorType], span: Span, frame: Frame) -> bool:
+def _sizes_fit(
+    kind: str, inputs: tuple[Tensor, ...], types: Sequence[TensorType], span: Span, frame: Frame
+) -> bool:
+    assert frame.builder is not None
     for type in types:
         if any(isinstance(size, int) and size >= LARGEST_SIZE for size in type.shape):
             frame.report.error(
-                "E0706", span, f"`{kind}` would make a size over 2^31: {type.shape_text()}"
+                "E0706",
+                span,
+                f"`{kind}` would make a size over 2^31: {type.shape_text()}",
+                labels=size_behind(inputs, frame.builder),
             )
             return False
     return True
@@ -288,7 +295,7 @@ def _apply_network(stage: NetworkStage, value: Value, frame: Frame, name: str | 
         return UNKNOWN
     assert frame.builder is not None
     types = tuple(value.type for value in inputs)
-    instance = frame.context.instantiate(stage, types, frame.context)
+    instance = frame.context.instantiate(stage, types, frame.context, inputs)
     if instance.key is None:
         return UNKNOWN
     if stage.shared is not None and not network_fits(stage, types, instance.key, frame):

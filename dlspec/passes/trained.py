@@ -50,6 +50,7 @@ def apply_trained(
         NetworkStage(network.original, network.stage.arguments, span),
         tuple(item.type for item in inputs),
         frame.context,
+        inputs,
     )
     if instance.key is None:
         return UNKNOWN

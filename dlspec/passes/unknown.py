@@ -6,6 +6,7 @@ from dlspec.layers import broken, layer_names
 from dlspec.passes.context import Frame
 from dlspec.passes.scope import Scope, did_you_mean
 from dlspec.passes.spellings import foreign_help
+from dlspec.passes.whence import similar
 from dlspec.syntax import tree
 
 
@@ -18,7 +19,11 @@ def unknown_type(callee: tree.TypeName, frame: Frame) -> None:
         callee.id, [*_capitalised(frame.scope), *layer_names()]
     )
     frame.report.error(
-        "E0202", callee.span, f"there is no layer, block or model `{callee.id}`", help=help
+        "E0202",
+        callee.span,
+        f"there is no layer, block or model `{callee.id}`",
+        labels=similar(callee.id, frame.scope),
+        help=help,
     )
 
 

@@ -138,6 +138,12 @@ class Network:
         return self.declaration.name.id
 
     @property
+    def heading(self) -> Span:
+        """The place of its name and parameters."""
+        name, parameters = self.declaration.name.span, self.declaration.parameters
+        return name.to(parameters[-1].span) if parameters else name
+
+    @property
     def noun(self) -> str:
         """`model` or `block`, for messages."""
         return "model" if self.declaration.is_model else "block"

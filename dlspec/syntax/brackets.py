@@ -17,6 +17,7 @@ DECLARATIONS = frozenset({"use", "let", "block", "model", "data", "train"})
 CONTINUERS = frozenset({"->", "else"})
 _HEADERS = frozenset({"block", "model", "data", "train", "repeat", "for", "if", "step"})
 _LOOK_AHEAD = 64
+_LOOK_BACK = 1000
 
 
 def balance(tokens: list[Token], mistakes: Mistakes) -> list[Token]:
@@ -222,7 +223,7 @@ class _Matcher:
         place = next(
             (
                 p
-                for p in range(before - 1, max(before - 1000, 0), -1)
+                for p in range(before - 1, max(before - _LOOK_BACK, 0), -1)
                 if self.tokens[p].kind in _HEADERS
                 and not self.lines.is_inside(p)
                 and self.lines.indentation(p) == indentation
@@ -272,16 +273,11 @@ class _Matcher:
                 # The indentation tells that not the outer one was forgotten but an inner.
                 opener = self._forgotten[opener]
                 end = self._closed_at[opener]
-            token, found = self.tokens[opener], self.tokens[end]
-            before = "the end of the file" if found.kind == "$END" else "this"
-            missing = Label(
-                self.mistakes.span(found.start, found.end), f"`{closer}` is missing before {before}"
-            )
             self.lines.report(
                 "E0102",
                 opener,
-                f"this `{token.kind}` is not closed",
-                missing,
+                f"this `{self.tokens[opener].kind}` is not closed",
+                self.lines.missing(closer, end),
                 label="opened here",
                 help=f"close it with `{closer}`",
             )
@@ -298,6 +294,7 @@ class _Matcher:
             "E0103",
             place,
             f"this `{token.kind}` closes nothing: no `{opener}` is open",
+            *self.lines.callee(place, self._closed_at),
             replacement="",
             title="remove it",
         )

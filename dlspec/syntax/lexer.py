@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dlspec.syntax.automaton import tables
 from dlspec.syntax.mistakes import Mistakes, shown
+from dlspec.syntax.numbers import bad_number
 
 NAME_LIMIT = 64
 DIGIT_LIMIT = 18
@@ -164,7 +165,7 @@ def _number(mistakes: Mistakes, kind: str, text: str, start: int, end: int) -> T
     void = Token("NUMBER", "", start, end)
     digits = text.rstrip("%").replace("_", "")
     if kind == "BAD_NUMBER":
-        _bad_number(mistakes, text, start, end)
+        bad_number(mistakes, text, start, end)
         return void
     if not digits.isdigit():
         if "e" in text.lower() and (text.endswith("%") or float(digits) == float("inf")):
@@ -199,29 +200,6 @@ def _number(mistakes: Mistakes, kind: str, text: str, start: int, end: int) -> T
         )
         return void
     return good
-
-
-def _bad_number(mistakes: Mistakes, text: str, start: int, end: int) -> None:
-    help = "numbers are written `28`, `1_000`, `0.5`, `1e-3` or `10%`"
-    mended = None
-    if re.fullmatch(r"[0-9]{1,18}\.", text):
-        mended = text + "0"
-    elif re.fullmatch(r"\.[0-9]{1,18}", text):
-        mended = "0" + text
-    elif text[:2].lower() in ("0x", "0b", "0o"):
-        help = "numbers are decimal: write the value itself"
-    elif text[0].isdigit() and text.strip("0123456789")[:1].isalpha():
-        help = "a name begins with a letter; " + help
-    mistakes.error(
-        "E0107",
-        start,
-        end,
-        f"`{shown(text)}` is not a number",
-        help=help,
-        replacement=mended,
-        title=f"write `{mended}`",
-    )
-    mistakes.silence(start)
 
 
 def _string(mistakes: Mistakes, text: str, start: int, end: int) -> Token:

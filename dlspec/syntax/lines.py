@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 
 from dlspec.diagnostics.model import Label
 from dlspec.syntax.lexer import Token
@@ -11,6 +12,7 @@ from dlspec.syntax.mistakes import Mistakes
 
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 OPENERS = {")": "(", "]": "[", "}": "{"}
+_LOOK_BACK = 1000
 _BEGIN = re.compile(r"([ \t]*)([a-z]*)")
 
 
@@ -43,6 +45,49 @@ class Lines:
     def same(self, one: int, other: int) -> bool:
         """Whether two tokens stand on one line."""
         return self.start(one) == self.start(other)
+
+    def callee(self, closer: int, closed_at: Mapping[int, int]) -> tuple[Label, ...]:
+        """The name on the line of a stray bracket behind which its opening one was forgotten.
+
+        The arguments are what commas part, so it stands before the first of them. Of two
+        brackets in a row, one is rather too many.
+
+        closed_at: where brackets on the line are closed
+        """
+        kind = self.tokens[closer].kind
+        if self.start(closer) in self._reported or self.tokens[closer - 1].kind == kind:
+            return ()
+        place = closer
+        while place and closer - place < _LOOK_BACK and self.tokens[place - 1].kind != "NEWLINE":
+            place -= 1
+        names: list[int] = []
+        while place < closer and (self.tokens[place].kind != "," or not names):
+            token = self.tokens[place]
+            if token.kind in CLOSERS and place not in closed_at:
+                names = []
+            elif token.kind in ("NAME", "TYPE_NAME"):
+                names.append(place)
+            place = closed_at.get(place, place) + 1
+        capitals = [name for name in names if self.tokens[name].kind == "TYPE_NAME"]
+        found = (capitals if kind == ")" else []) or names
+        if not found:
+            return ()
+        name = self.tokens[found[-1]]
+        self.mistakes.silence(name.start)
+        span = self.mistakes.span(name.start, name.end)
+        return (Label(span, f"is a `{OPENERS[kind]}` missing here?"),)
+
+    def missing(self, bracket: str, place: int) -> Label:
+        """Where a bracket is missing: before a token, or behind the line before it."""
+        found = self.tokens[place]
+        before = place - 1
+        while before > 0 and self.tokens[before].kind == "NEWLINE":
+            before -= 1
+        if found.kind != "$END" and (found.kind == "NEWLINE" or not self.same(before, place)):
+            found, where = self.tokens[before], "behind this"
+        else:
+            where = "before " + ("the end of the file" if found.kind == "$END" else "this")
+        return Label(self.mistakes.span(found.start, found.end), f"`{bracket}` is missing {where}")
 
     def report(
         self,

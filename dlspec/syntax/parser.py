@@ -81,6 +81,11 @@ class Parser:
         """The token that is next."""
         return self.tokens[self.position]
 
+    @property
+    def previous(self) -> Token | None:
+        """The token that was read last."""
+        return self.tokens[self.position - 1] if self.position else None
+
     def feed(self, token: Token) -> bool:
         """Reduce as far as a token allows and shift it; False where it does not fit."""
         actions, states = self.tables.actions, self.states

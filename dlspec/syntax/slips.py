@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 
+from dlspec.diagnostics.model import Label
 from dlspec.syntax import tree
 from dlspec.syntax.brackets import DECLARATIONS
+from dlspec.syntax.forgotten import hidden_header, module_in_front, nothing_called, untold_type
 from dlspec.syntax.lexer import Token, keywords
 from dlspec.syntax.parser import Parser
 from dlspec.syntax.wording import expected, found
@@ -40,8 +42,10 @@ _OF_OTHERS = {
 def mend(parser: Parser) -> bool:
     """Whether the next token was a slip with a known meaning; it is reported and mended then."""
     return (
-        _wrong_case(parser)
+        module_in_front(parser)
+        or _wrong_case(parser)
         or _reserved(parser)
+        or untold_type(parser)
         or _sign(parser)
         or _bound_name(parser)
         or _line_end(parser)
@@ -53,20 +57,23 @@ def mend(parser: Parser) -> bool:
 
 def explain(parser: Parser) -> None:
     """Report the next token as one that does not fit."""
+    if nothing_called(parser):
+        return
     token = parser.token
     following = parser.tokens[parser.position + 1] if token.kind == "NEWLINE" else None
     message = f"expected {expected(parser.expected())}, found {found(token, following)}"
     start, end = token.start, token.end
-    before = _previous(parser)
+    before = parser.previous
     if following is not None and not token.text:
         start, end = following.start, following.end
     elif following is not None and before is not None:
         start, end = before.end, before.end + 1  # not behind a comment
-    parser.mistakes.error("E0101", start, end, message, help=_help(parser))
-
-
-def _previous(parser: Parser) -> Token | None:
-    return parser.tokens[parser.position - 1] if parser.position else None
+    labels = hidden_header(parser)
+    if following is None and before is not None and before.kind != "NEWLINE":
+        span = parser.mistakes.span(before.start, before.end)
+        if span.line < parser.mistakes.span(start, end).line:
+            labels = (Label(span, "expected behind this"),)
+    parser.mistakes.error("E0101", start, end, message, labels=labels, help=_help(parser))
 
 
 def _replace(parser: Parser, kind: str) -> None:
@@ -75,7 +82,7 @@ def _replace(parser: Parser, kind: str) -> None:
 
 
 def _help(parser: Parser) -> str | None:
-    token, before = parser.token, _previous(parser)
+    token, before = parser.token, parser.previous
     for candidate in (token, before):
         if candidate is not None and candidate.text in _OF_OTHERS:
             return _OF_OTHERS[candidate.text]
@@ -179,7 +186,7 @@ def _in_condition(parser: Parser) -> bool:
 
 def _bound_name(parser: Parser) -> bool:
     """`Skip = it -> …` and `input = digits()`, noticed at the `=`."""
-    token, before = parser.token, _previous(parser)
+    token, before = parser.token, parser.previous
     if token.kind not in ("=", ":") or before is None or parser.partial() != len(parser.values) - 1:
         return False
     last = parser.values[-1]
@@ -212,7 +219,7 @@ def _bound_name(parser: Parser) -> bool:
 
 def _line_end(parser: Parser) -> bool:
     """A `{` on a line of its own, and a line that ends behind `->` or an operator."""
-    token, before = parser.token, _previous(parser)
+    token, before = parser.token, parser.previous
     if token.kind != "NEWLINE" or not token.text or before is None:
         return False
     following = parser.tokens[parser.position + 1]
@@ -287,7 +294,7 @@ def _nested_declaration(parser: Parser) -> bool:
 
 def _missing_comma(parser: Parser) -> bool:
     """`Conv(64 3)`."""
-    token, before = parser.token, _previous(parser)
+    token, before = parser.token, parser.previous
     if token.kind not in _STARTERS or before is None or not parser.accepts(","):
         return False
     if not any(

@@ -156,13 +156,16 @@ class Registers:
         self.branches = 0
         self._taken = frozenset(taken)
         self._until: dict[str, int] = {}
+        self._ends = Ends()
         self._lone = variable("branch", taken) if lone else None
 
     def hold(self, name: str, until: int) -> None:
         """Keep a variable up to and with the step at `until`."""
         self._until[name] = until
         if self._lone is None and self.is_branch(name):
-            self.branches = max(self.branches, int(name.removeprefix("branch")))
+            number = int(name.removeprefix("branch"))
+            self.branches = max(self.branches, number)
+            self._ends.put(number, until)
 
     def next(self, place: int) -> str:
         """`x` where no value behind the step at `place` needs it, else a branch."""
@@ -172,9 +175,10 @@ class Registers:
         """The first branch that no value behind the step at `place` needs."""
         if self._lone is not None:
             return self._lone
-        number = 1
-        while self._until.get(f"branch{number}", -1) > place or f"branch{number}" in self._taken:
-            number += 1
+        number = self._ends.first(place)
+        while f"branch{number}" in self._taken:
+            self._ends.put(number, _NEVER)
+            number = self._ends.first(place)
         return f"branch{number}"
 
     def is_register(self, name: str) -> bool:
@@ -184,3 +188,40 @@ class Registers:
         if self._lone is not None:
             return name == self._lone
         return name.startswith("branch") and name not in self._taken
+
+
+_NEVER = 2**62
+
+
+class Ends:
+    """Numbers from 1 on and until where each is held; finds the first free one in few steps.
+
+    A tree in an array: the node `n` has the least end of its children `2n` and `2n + 1`.
+    """
+
+    def __init__(self) -> None:
+        self._size = 1
+        self._least = [-1, -1]
+
+    def put(self, number: int, until: int) -> None:
+        """Hold a number up to and with a place."""
+        while number > self._size:
+            leaves = self._least[self._size :]
+            self._size *= 2
+            self._least = [-1] * self._size + leaves + [-1] * len(leaves)
+            for node in range(self._size - 1, 0, -1):
+                self._least[node] = min(self._least[2 * node], self._least[2 * node + 1])
+        node = self._size + number - 1
+        self._least[node] = until
+        while node > 1:
+            node //= 2
+            self._least[node] = min(self._least[2 * node], self._least[2 * node + 1])
+
+    def first(self, place: int) -> int:
+        """The first number that nothing behind a place holds."""
+        node = 1
+        if self._least[node] > place:
+            return self._size + 1
+        while node < self._size:
+            node = 2 * node if self._least[2 * node] <= place else 2 * node + 1
+        return node - self._size + 1

@@ -32,13 +32,24 @@ def plain(text: str, style: Style) -> str:
     return text
 
 
+MOST = 100
+"""Diagnostics that a person is shown at once; the other formats hold all."""
+
+
 def render(diagnostics: Iterable[Diagnostic], paint: Paint = plain) -> str:
-    """Every diagnostic with an empty line behind it, then how many there are."""
+    """Every diagnostic with an empty line behind it, then how many there are.
+
+    Of more than `MOST` the errors come first, and what is left out is said.
+    """
     found = tuple(diagnostics)
     if not found:
         return ""
-    blocks = [render_one(diagnostic, paint) for diagnostic in found]
-    return "\n".join([*blocks, count(found) + "\n"])
+    shown, total = found, count(found)
+    if len(found) > MOST:
+        shown = tuple(sorted(found, key=lambda d: d.severity != "error")[:MOST])
+        total += f"; {MOST} are shown, `--format json` lists all"
+    blocks = [render_one(diagnostic, paint) for diagnostic in shown]
+    return "\n".join([*blocks, total + "\n"])
 
 
 def render_one(diagnostic: Diagnostic, paint: Paint = plain) -> str:
