@@ -18,6 +18,7 @@ def run(script: str, *arguments: str) -> None:
 
 def main() -> None:
     run("cold_check.py")
+    run("many_layers.py")
     run("onnx_build.py")
     folder = os.environ.get("MNIST")
     if folder is None:

@@ -97,7 +97,7 @@ def test_killed_three_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_twenty_times(tmp_path: Path) -> None:
-    torn = kill_and_resume(tmp_path, kills=20, epochs=60, longest=0.4)
+    torn = kill_and_resume(tmp_path, kills=20, epochs=300, longest=0.4)
     assert torn >= 3, "the kills must hit writes too"
 
 
