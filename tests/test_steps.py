@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,26 @@ def test_hostile_objectives_are_refused(
         assert "import os" not in source
     else:
         assert compiled.diagnostics[0].code == "E0001"
+
+
+def test_each_model_of_a_run_is_exported(tmp_path: Path) -> None:
+    run(program(GAN), tmp_path / "run", None)
+
+    def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dlspec", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for name, compared in (("Maker", ["random"]), ("Judge", ["random", "data"])):
+        file = tmp_path / f"{name}.onnx"
+        arguments = ["export", str(tmp_path / "run"), "--model", name, "-o", str(file)]
+        done = cli(*arguments, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["compared_on"] == compared
+        assert file.is_file()
+    done = cli("export", str(tmp_path / "run"))
+    assert (done.returncode, "`Maker`, `Judge`" in done.stderr) == (2, True)
+    done = cli("evaluate", str(tmp_path / "run"))
+    assert (done.returncode, "several steps" in done.stderr) == (1, True)
 
 
 # --- one model, said at length ---------------------------------------------------------

@@ -149,12 +149,13 @@ def _compared(
     graph = run.program.graphs[key]
     sizes = BATCHES if batch is None else (batch,)
     inputs = random_inputs(graph, sizes)
-    fed = {port.name for port in graph.inputs} <= set(run.plan.feeds)
+    # A generator's noise is no field of the data.
+    fed = dataset is not None and {port.name for port in graph.inputs} <= set(dataset.fields)
     if dataset is not None and fed:
         inputs = chain(inputs, data_inputs(graph, run.plan, dataset, sizes))
     return {
         "greatest_difference": compare(content, graph, model, inputs),
-        "compared_on": ["random", "data"] if dataset is not None and fed else ["random"],
+        "compared_on": ["random", "data"] if fed else ["random"],
     }
 
 

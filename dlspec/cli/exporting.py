@@ -112,5 +112,6 @@ def data_inputs(
             {name: torch.from_numpy(array) for name, array in stored.fields.items()}
         )
         yield {
-            port.name: batch[plan.feeds[port.name]].contiguous().numpy() for port in graph.inputs
+            port.name: batch[plan.feeds.get(port.name, port.name)].contiguous().numpy()
+            for port in graph.inputs
         }
