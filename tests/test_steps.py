@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -20,9 +21,11 @@ from training_setup import log, program, run, run_in_parts, weights
 
 from dlspec.backends.torch import emit, emit_functions, emit_module, load_functions
 from dlspec.backends.torch.loading import load_module
+from dlspec.data import load
 from dlspec.ir.graph import Program
 from dlspec.pipeline import compile_file, compile_text
 from dlspec.training.order import epoch_order
+from dlspec.training.reopening import evaluate, reopen
 
 MODELS = """
 model Maker {
@@ -81,8 +84,6 @@ def _models(made: Program) -> list[nn.Module]:
 
 
 def _batches(count: int) -> list[torch.Tensor]:
-    import numpy as np
-
     from dlspec.data.sources import digits_file
 
     images = torch.from_numpy(np.load(digits_file())["image"]).float() / 255
@@ -170,8 +171,6 @@ def test_the_emitted_program_has_the_same_losses(text: str, tmp_path: Path) -> N
     exec(compile(source, "emitted", "exec"), space)
     torch.manual_seed(0)
     models = [space["Maker"](), space["Judge"]()]
-    import numpy as np
-
     from dlspec.data.sources import digits_file
 
     data = {"image": torch.from_numpy(np.load(digits_file())["image"])}
@@ -294,8 +293,7 @@ def test_a_run_said_at_length_is_measured(tmp_path: Path) -> None:
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(done.history[-1])
 
 
-def test_an_autoencoder_needs_no_label(tmp_path: Path) -> None:
-    text = """
+AUTOENCODER = """
 model Autoencoder {
   input image: float[1, 8, 8]
   code = it -> Flatten -> Dense(8, activation=relu)
@@ -312,9 +310,77 @@ train Autoencoder on Digits {
   precision  = float32
 }
 """
-    done = run(program(text), tmp_path / "run", None)
+
+
+def test_an_autoencoder_needs_no_label(tmp_path: Path) -> None:
+    done = run(program(AUTOENCODER), tmp_path / "run", None)
     losses = [entry["val_loss"] for entry in done.history]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_two_trains_of_a_model_keep_their_objectives() -> None:
+    second = AUXILIARY[AUXILIARY.index("train Net") :].replace(
+        "cross_entropy(logits, label) + 0.3 *", "0.5 *"
+    )
+    second = second.replace("(early,", "(logits,").replace("  require accuracy >= 50%\n", "")
+    made = program(AUXILIARY + second)
+    first, other = (plan.each_batch[0].objective for plan in made.trains)
+    assert first != other
+    texts = [emit_functions(made, plan) for plan in made.trains]
+    assert 'results["early"]' in texts[0] and 'results["early"]' not in texts[1]
+
+
+def test_a_final_sigmoid_is_applied_once_in_metrics(tmp_path: Path) -> None:
+    """`minimize mse` takes the model's own output, and so does `mae`."""
+    text = """
+model Net { input x: float[4]
+  Dense(1, activation=sigmoid) }
+data Table { source = npz("t.npz")
+  test = 50% }
+train Net on Table {
+  minimize mse(x -> Net, target)
+  optimizer = sgd(lr=0.1)
+  steps = 3
+  precision = float32
+  metrics = [mae]
+}
+"""
+    random = np.random.default_rng(0)
+    table = {"x": random.random((60, 4)), "target": random.random((60, 1))}
+    np.savez(tmp_path / "t.npz", **{n: a.astype(np.float32) for n, a in table.items()})
+    made = program(text)
+    assert made.trains[0].target == "target"
+    done = run(made, tmp_path / "run", None, data_root=tmp_path)
+    assert done.test is not None
+    model = load_module(emit_module(made, "Net"))()
+    state = weights(tmp_path / "run")
+    model.load_state_dict({n.removeprefix("model."): w for n, w in state.items()})
+    split = load(made.data["Table"], tmp_path).test.fields
+    with torch.no_grad():
+        output = model(torch.from_numpy(split["x"])).numpy()
+    expected = float(np.abs(output - split["target"]).mean())
+    assert done.test.figures["mae"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_in_what_is_measured_is_the_same_each_time(tmp_path: Path) -> None:
+    text = AUTOENCODER.replace(
+        "mse(copy, image)", "mse(image + normal(1, 8, 8) -> Autoencoder, image)"
+    )
+    text = text.replace("validation = 10%", "test = 20%")
+    made = program(text)
+    done = run(made, tmp_path / "run", None)
+    assert done.test is not None
+    again = evaluate(reopen(tmp_path / "run", made))
+    assert again.figures == done.test.figures
+
+
+def test_a_model_may_be_fed_what_no_field_is(tmp_path: Path) -> None:
+    text = AUTOENCODER.replace("input image:", "input noisy:").replace(
+        "mse(copy, image)", "mse(image + 0.1 * normal(1, 8, 8) -> Autoencoder, image)"
+    )
+    done = run(program(text), tmp_path / "run", None)
+    losses = [entry["val_loss"] for entry in done.history]
+    assert losses[-1] < losses[0]
 
 
 # --- every loss ---------------------------------------------------------------------------

@@ -291,7 +291,13 @@ def test_rates_by_schedule(schedule: str, rates: list[float]) -> None:
 
 def test_a_plateau_lowers_the_rate() -> None:
     (step,) = (
-        program(LINEAR, train__schedule="plateau(patience=2, factor=0.5)").trains[0].each_batch
+        program(
+            LINEAR,
+            train__schedule="plateau(patience=2, factor=0.5)",
+            data__validation="10%",
+        )
+        .trains[0]
+        .each_batch
     )
     torch_losses = [3.0, 2.0, 2.5, 2.1, 1.0, 1.0, 1.5, 1.2, 1.1]
     got = [learning_rate(step, 0, 9, 1, torch_losses[:n]) for n in range(10)]

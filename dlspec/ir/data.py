@@ -35,6 +35,8 @@ class Source(Option):
     path_arguments: ClassVar[tuple[str, ...]] = ()
     field_names: ClassVar[tuple[str, ...]] = ()
     """The names of its fields where they are known though not all of their types are."""
+    may_divide: ClassVar[bool] = False
+    """True where reading may find splits for validation and test in the source itself."""
     has_test_split: ClassVar[bool] = False
     """True where the source itself says which examples are for the test."""
 
@@ -88,6 +90,7 @@ class ImageFolder(Source):
     summary = "images in a folder a class, or below train, validation and test"
     path_arguments = ("path",)
     field_names = ("image", "label")
+    may_divide = True
     kind: Literal["image_folder"] = "image_folder"
     path: RelativePath = Field(description="the folder")
 

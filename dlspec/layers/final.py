@@ -7,7 +7,8 @@ from typing import get_args
 
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.layer import Layer
-from dlspec.ir.losses import AnyLoss, Loss
+from dlspec.ir.losses import AnyLoss, CrossEntropy, Loss
+from dlspec.ir.training import TrainPlan
 
 
 @cache
@@ -47,7 +48,6 @@ def final_activation(program: Program, graph: Graph, output: str) -> Layer | Non
     return found[1].layer if found is not None else None
 
 
-def trains_on_logits(program: Program, graph: Graph, output: str, loss: Loss) -> bool:
-    """Whether the loss is computed from what stands before the output's final activation."""
-    final = final_activation(program, graph, output)
-    return final is not None and final.kind == loss.from_logits
+def scores_before(plan: TrainPlan) -> str | None:
+    """The final activation before which the scores are taken that a plan's metrics compare."""
+    return CrossEntropy.from_logits if plan.loss is None else plan.loss.from_logits

@@ -148,7 +148,8 @@ def _trains(
         _data_known(declaration, found, context.report)
         data = plans.get(declaration.data.id)
         program = Program.model_construct(graphs=context.graphs, models=tuple(models))
-        made = train_plan(declaration, trained, data, program, _frame(found, context))
+        frame = _frame(found, context)
+        made = train_plan(declaration, trained, data, program, frame, objectives)
         context.start = None
         if made is not None:
             trains.append(made[0].model_copy(update={"init": start}))

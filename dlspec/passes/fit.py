@@ -14,7 +14,7 @@ from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import Target
 from dlspec.ir.losstargets import target_problem
 from dlspec.ir.metrics import TopK
-from dlspec.ir.objective import Objective
+from dlspec.ir.objective import LossNode, Objective
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
@@ -130,16 +130,39 @@ def objective_problems(
     for port in objective.inputs:
         if plan.loss is not None and port.name == plan.target:
             continue
-        wanted = objective.types[port.value]
         given = fields.get(port.name)
         if given is None:
             message = f"`{data.name}` gives no field `{port.name}`; it gives {_listed(fields)}"
-        elif not _same(wanted, given):
-            message = f"`{port.name}` is used as {wanted}; `{data.name}` gives {given}"
         else:
-            continue
+            wrong = _use_problem(objective, port.value, given)
+            if wrong is None:
+                continue
+            message = f"`{port.name}` of `{data.name}` does not fit: {wrong}"
         found.append(FitProblem("E0604", "data", message))
     return tuple(found)
+
+
+def _use_problem(objective: Objective, value: str, given: TensorType) -> str | None:
+    """Why what a file gives cannot stand for a value of an objective, or None.
+
+    A target that losses bring into the type and the shape of their scores may be any that fits
+    them; everything else has the type that the objective was made for.
+    """
+    uses = [node for node in objective.nodes if value in node.inputs]
+    compared = [n for n in uses if isinstance(n, LossNode) and n.inputs[0] != value]
+    if len(compared) < len(uses) or any(_of_classes(objective, node) for node in compared):
+        wanted = objective.types[value]
+        return None if _same(wanted, given) else f"it is used as {wanted} and is {given}"
+    for node in compared:
+        wrong = target_problem(node.loss, objective.types[node.inputs[0]], given)
+        if wrong is not None:
+            return f"`{node.loss.kind}` {wrong}"
+    return None
+
+
+def _of_classes(objective: Objective, node: LossNode) -> bool:
+    """Whether a loss compares classes at several places, which are counted beforehand."""
+    return node.loss.target == "classes" and objective.types[node.inputs[0]].rank > 1
 
 
 def _same(wanted: TensorType, given: TensorType) -> bool:

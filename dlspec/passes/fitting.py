@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple, cast
 
 from dlspec.diagnostics import Label
@@ -11,7 +11,6 @@ from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.metrics import AnyMetric, Metric
 from dlspec.ir.objective import Objective
-from dlspec.ir.schedules import Plateau
 from dlspec.ir.starts import Start
 from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
@@ -19,12 +18,12 @@ from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
-from dlspec.passes.scope import did_you_mean
+from dlspec.passes.requirements import requirements
 from dlspec.passes.settings import gather, misplaced, plain_settings
 from dlspec.passes.starts import read_start
-from dlspec.passes.trainbuilding import Common, common_settings
+from dlspec.passes.trainbuilding import Common, common_settings, named
 from dlspec.passes.trainsteps import FORMS, Steps, has_optimizer
-from dlspec.passes.values import TrainedNetwork, Unknown, contains_unknown, describe
+from dlspec.passes.values import TrainedNetwork, Unknown
 from dlspec.source import Span
 from dlspec.syntax import tree
 
@@ -50,8 +49,12 @@ def train_plan(
     data: DataPlan | None,
     program: Program,
     frame: Frame,
+    taken: Container[str] = (),
 ) -> tuple[TrainPlan, dict[str, Objective]] | None:
-    """The plan of a `train`, and the objectives of its steps by key. None after a mistake."""
+    """The plan of a `train`, and the objectives of its steps by key. None after a mistake.
+
+    taken: the keys of the objectives of other `train`s.
+    """
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, PLANNED, "E0501", "train", frame)
     misplaced(declaration.body, FORMS, "train", frame)
@@ -64,7 +67,7 @@ def train_plan(
         "data": data.name,
         "documentation": declaration.documentation,
         "output": graph.outputs[0].name,
-        "target": fit.target_field(data),
+        "target": _target(declaration, data),
         "feeds": {port.name: port.name for port in graph.inputs},
         "loss": parts.loss,
         "metrics": parts.metrics,
@@ -72,11 +75,11 @@ def train_plan(
         **vars(parts.settings),
     }
     plan = TrainPlan.model_construct(**base, each_batch=())
-    if not _fits(plan, graph, data, declaration, found, frame):
+    several = any(map(_is_step, declaration.body.statements))
+    if not several and not _fits(plan, graph, data, declaration, found, frame):
         return None
-    several = any(isinstance(s, tree.StepStatement) for s in declaration.body.statements)
-    building = (Steps if several else OneStep)(declaration, models, data, program, frame, plan)
-    built = building.built(parts.common)
+    form = Steps if several else OneStep
+    built = form(declaration, models, data, program, frame, plan, taken).built(parts.common)
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     if failed or built is None:
         return None
@@ -100,22 +103,15 @@ def _parts(
     common = common_settings(found, frame)
     metrics = _metrics(found.get("metrics"), frame)
     settings = plain_settings(TrainSettings, "train", declaration.span, found, frame)
-    requires = _requires(declaration, metrics, frame)
+    requires = requirements(declaration, metrics, frame)
     one_form = _one_form(declaration, found, frame)
     _missing(declaration, found, frame)
     if settings is not None:
         _length(settings, declaration, found, frame)
     if settings is None or not one_form or ("loss" in found and loss is None):
         return None
-    if isinstance(common.schedule, Plateau) and (
-        "loss" not in found and any(map(_is_step, declaration.body.statements))
-    ):
-        frame.report.error(
-            "E0506",
-            found["schedule"].span,
-            "`plateau` follows a figure of the validation split, which a `train` in steps has not",
-        )
-        return None
+    if any(map(_is_step, declaration.body.statements)):
+        _asks_nothing(declaration, found, frame)
     clip = settings.gradient_clip
     return Parts(
         cast("Loss | None", loss),
@@ -124,6 +120,35 @@ def _parts(
         requires,
         common._replace(gradient_clip=clip),
     )
+
+
+def _target(declaration: tree.TrainDeclaration, data: DataPlan) -> str:
+    """The field that metrics compare with: of one that only the file knows, as `minimize` says."""
+    if data.fields is None:
+        mentioned = named(declaration.body)
+        found = next((name for name in fit.TARGETS if name in mentioned), None)
+        return found or fit.target_field(data)
+    return fit.target_field(data)
+
+
+def _asks_nothing(
+    declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], frame: Frame
+) -> None:
+    """Report what a `train` in steps, which measures no split, asks about figures of one."""
+    asked = [
+        (s.span, "E0507", "`require`")
+        for s in declaration.body.statements
+        if isinstance(s, tree.RequireStatement)
+    ]
+    if "metrics" in found:
+        asked.append((found["metrics"].span, "E0506", "`metrics`"))
+    for span, code, what in asked:
+        frame.report.error(
+            code,
+            span,
+            f"{what} is about figures of a split, and a `train` in steps measures none",
+            help="remove it; the losses of the steps are logged and drawn",
+        )
 
 
 def _is_step(statement: tree.Statement) -> bool:
@@ -237,60 +262,6 @@ def _length(
         )
 
 
-# --- requirements ------------------------------------------------------------------
-
-
-def _requires(
-    declaration: tree.TrainDeclaration, metrics: list[tuple[Metric, tree.Expr]], frame: Frame
-) -> tuple[Requirement, ...]:
-    names = ["loss", *(metric.kind_name() for metric, _ in metrics)]
-    found = [
-        _requirement(statement, names, frame)
-        for statement in declaration.body.statements
-        if isinstance(statement, tree.RequireStatement)
-    ]
-    return tuple(requirement for requirement in found if requirement is not None)
-
-
-MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
-
-def _requirement(
-    statement: tree.RequireStatement, names: list[str], frame: Frame
-) -> Requirement | None:
-    condition = statement.condition
-    if not isinstance(condition, tree.Binary) or condition.operator not in MIRRORED:
-        frame.report.error(
-            "E0507",
-            statement.span,
-            "a requirement compares a metric with a number: `require accuracy >= 97%`",
-        )
-        return None
-    metric, limit, operator = condition.left, condition.right, condition.operator
-    if not isinstance(metric, tree.Name) and isinstance(limit, tree.Name):
-        metric, limit, operator = limit, metric, MIRRORED[operator]
-    if isinstance(metric, tree.Call) and isinstance(metric.callee, tree.Name):
-        metric = metric.callee
-    if not isinstance(metric, tree.Name) or metric.id not in names:
-        shown = f"`{metric.span.text}`"
-        help = did_you_mean(metric.span.text, names)
-        frame.report.error(
-            "E0507",
-            metric.span,
-            f"{shown} is not measured in this `train`",
-            help=help or f"add it to the metrics: `metrics = [{metric.span.text}]`",
-        )
-        return None
-    value = evaluate(limit, frame.as_argument())
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        if not contains_unknown(value):
-            frame.report.error(
-                "E0306", limit.span, f"a metric is compared with a number, not {describe(value)}"
-            )
-        return None
-    return Requirement.model_construct(metric=metric.id, operator=operator, value=float(value))
-
-
 # --- model, data and loss against each other -----------------------------------------
 
 
@@ -313,15 +284,11 @@ def _fits(
             f"{plan.target})`",
         )
         return False
-    if plan.metrics and (plan.loss is None and len(plan.models) > 1):
-        frame.report.error(
-            "E0506", found["metrics"].span, "metrics are of one model; this `train` has several"
-        )
-        return False
     if data.fields is None:
         return True
-    if plan.loss is None and len(plan.models) > 1:
-        return True
+    fed = all(port.name in data.fields for port in graph.inputs)
+    if plan.loss is None and not plan.metrics and not fed:
+        return True  # `minimize` says what flows into the model
     for problem in fit.problems(plan, graph, data, data.fields):
         span = declaration.data.span
         if problem.setting == "loss":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlspec.ir.losses import CrossEntropy
+from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import StepPlan
 from dlspec.ir.types import TensorType, tensor
 from dlspec.passes import objectives
@@ -44,9 +46,26 @@ class OneStep(Building):
             if results is None:
                 return None
             name = key if training else f"{key}.evaluation"
-            if "loss" in results:
-                self.keep(name, builder, results)
+            self.keep(name, builder, results)
+        if not self._followed(common):
+            return None
         return self.step_plan("loss", (self.models[0].name,), key, common)
+
+    def _followed(self, common: Common) -> bool:
+        """Whether there is a validation split where the schedule follows one. Reports E0506.
+
+        Folders of images may have one that only reading them tells.
+        """
+        source = self.data.source
+        if not isinstance(common.schedule, Plateau) or self.data.validation or source.may_divide:
+            return True
+        self.frame.report.error(
+            "E0506",
+            self.setting("schedule").value.span,
+            f"`plateau` follows the validation split, which `{self.data.name}` does not have",
+            help=f"add `validation = 10%` to `data {self.data.name}`",
+        )
+        return False
 
     def _short(
         self, builder: ObjectiveBuilder, frame: Frame, training: bool
@@ -55,11 +74,7 @@ class OneStep(Building):
         assert self.plan.loss is not None
         output = self._outputs(builder, training)[self.plan.output]
         target = self._target(output.type, builder)
-        span = next(
-            statement.value.span
-            for statement in self.declaration.body.statements
-            if isinstance(statement, tree.Bind) and statement.names[0].id == "loss"
-        )
+        span = self.setting("loss").value.span
         if self.data.fields is None:
             loss: Value = objectives.placed(self.plan.loss, output, target, span, builder)
         else:
@@ -88,8 +103,10 @@ class OneStep(Building):
         training: bool,
     ) -> dict[str, Tensor] | None:
         """`minimize …`, with the model's outputs and auxiliaries by their names."""
-        outputs = self._outputs(builder, training)
         graph = self.program.graphs[self.plan.model]
+        fields = self.data.fields
+        fed = fields is None or all(port.name in fields for port in graph.inputs)
+        outputs = self._outputs(builder, training) if fed else {}
         late = [port.name for port in graph.auxiliaries if port.name not in outputs]
         for name, value in [*outputs.items(), *((name, ABSENT) for name in late)]:
             taken = frame.scope.names.get(name)
@@ -104,14 +121,24 @@ class OneStep(Building):
             frame.scope.bind(name, value, None, "output")
         value = self.minimized(statement, frame)
         if isinstance(value, Absent):
-            return {}
+            self.frame.report.error(
+                "E0506",
+                statement.value.span,
+                "`minimize` names auxiliary outputs alone, which there are in training alone",
+                help="add a loss of an output, so that validation has something to measure",
+            )
+            return None
         if not isinstance(value, Tensor):
             return None
         if not self.plan.metrics:
             return {"loss": value}
         output = outputs[self.plan.output]
         target = self._target(output.type, builder)
-        return {"loss": value, "scores": builder.before(output, "Softmax"), "target": target}
+        return {
+            "loss": value,
+            "scores": builder.before(output, CrossEntropy.from_logits),
+            "target": target,
+        }
 
     def _outputs(self, builder: ObjectiveBuilder, training: bool) -> dict[str, Tensor]:
         """The results of the model for the fields of its inputs' names."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple, cast
 
 from dlspec.ir.data import DataPlan
+from dlspec.ir.forms import Unsupported
 from dlspec.ir.graph import LayerNode, Program
-from dlspec.ir.objective import Objective
+from dlspec.ir.layer import Layer
+from dlspec.ir.objective import LossNode, Objective, PenaltyNode
 from dlspec.ir.optimizers import AnyOptimizer, Optimizer
 from dlspec.ir.schedules import AnySchedule, Constant, Schedule
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.passes import objectives
+from dlspec.passes.builder import Draft
 from dlspec.passes.context import Frame, NoIt
 from dlspec.passes.evaluate import evaluate_flow
 from dlspec.passes.objectivebuilder import ObjectiveBuilder
@@ -66,6 +69,7 @@ class Building:
         program: Program,
         frame: Frame,
         plan: TrainPlan,
+        taken: Container[str] = (),
     ) -> None:
         self.declaration = declaration
         self.models = models
@@ -73,7 +77,17 @@ class Building:
         self.program = program
         self.frame = frame
         self.plan = plan
+        self.taken = taken
+        """Keys of the objectives of other `train`s."""
         self.objectives: dict[str, Objective] = {}
+
+    def setting(self, name: str) -> tree.Bind:
+        """Where the `train` sets something that it is known to set."""
+        return next(
+            statement
+            for statement in self.declaration.body.statements
+            if isinstance(statement, tree.Bind) and statement.names[0].id == name
+        )
 
     def inside(self, builder: ObjectiveBuilder) -> Frame:
         """A frame in which models are the ones being trained and fields have their names."""
@@ -117,18 +131,21 @@ class Building:
         return value if self._sound(frame, statement) else UNKNOWN
 
     def _sound(self, frame: Frame, statement: tree.MinimizeStatement) -> bool:
-        """Report layers with weights, and losses mixed with tensors of several numbers."""
+        """Report the first layer that cannot stand outside a model."""
         builder = frame.builder
         assert isinstance(builder, ObjectiveBuilder)
+        whole: set[Tensor] = set()  # numbers of the whole batch
         for draft in builder.drafts:
-            types = tuple(value.type for value in draft.inputs)
-            if draft.cls is LayerNode and draft.rest["layer"].weights(types):
-                frame.report.error(
-                    "E0109", builder.spans.get(draft.path, statement.span),
-                    f"`{draft.rest['layer'].kind}` has weights, which belong to a model",
-                    help="put the layer into a model that the `train` names",
-                )  # fmt: skip
+            if draft.cls is not LayerNode:
+                whole |= set(draft.outputs) if draft.cls in (LossNode, PenaltyNode) else set()
+                continue
+            wrong = _misplaced(draft, whole)
+            if wrong is not None:
+                code, message, help = wrong
+                span = builder.spans.get(draft.path, statement.span)
+                frame.report.error(code, span, message, help=help)
                 return False
+            whole |= set(draft.outputs) if whole.issuperset(draft.inputs) else set()
         return True
 
     def keep(self, key: str, builder: ObjectiveBuilder, results: dict[str, Tensor]) -> None:
@@ -137,8 +154,13 @@ class Building:
         self.frame.context.spans.update({(key, path): span for path, span in builder.spans.items()})
 
     def key(self, step: str) -> str:
-        model = self.models[0].name
-        return f"{model}.{self.data.name}.{step}"
+        """A key for a step's objective; a further `train` of a model on its data gets a number."""
+        base = f"{self.models[0].name}.{self.data.name}"
+        key, number = f"{base}.{step}", 1
+        while key in self.taken:
+            number += 1
+            key = f"{base}{number}.{step}"
+        return key
 
     def step_plan(
         self, name: str, updates: tuple[str, ...], key: str, common: Common, every: int = 1
@@ -154,6 +176,29 @@ class Building:
             schedule=cast("Any", common.schedule) or Constant.model_construct(),
             gradient_clip=common.gradient_clip,
         )
+
+
+def _misplaced(draft: Draft, whole: set[Tensor]) -> tuple[str, str, str] | None:
+    """Why a layer cannot stand in an objective: code, message and help.
+
+    whole: the values that are one number for the whole batch.
+    """
+    layer: Layer = draft.rest["layer"]
+    inputs = tuple(value.type for value in draft.inputs)
+    in_a_model = "put the layer into a model that the `train` names"
+    if layer.weights(inputs):
+        return "E0109", f"`{layer.kind}` has weights, which belong to a model", in_a_model
+    form = layer.torch(inputs, tuple(value.type for value in draft.outputs))
+    if isinstance(form, Unsupported) or form.functional is None:
+        return "E0109", f"`{layer.kind}` acts in models alone, not in a `train`", in_a_model
+    if whole.intersection(draft.inputs) and any(t.rank for t in inputs):
+        shape = next(t for t in inputs if t.rank).shape_text()
+        return (
+            "E0402",
+            f"a loss, one number for the batch, does not go with {shape} for every example",
+            "take the `mean` of the tensor",
+        )
+    return None
 
 
 def named(body: tree.Body) -> list[str]:

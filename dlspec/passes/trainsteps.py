@@ -1,4 +1,4 @@
-"""The steps of a `train`: `loss = …`, `minimize …` and `step`s, each made into an objective."""
+"""The `step`s of a `train`, each made into an objective."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dlspec.diagnostics import Label
 from dlspec.ir.arguments import PositiveInt
 from dlspec.ir.fields import MISMATCH, Rules, field_info, fitting
+from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import StepPlan
 from dlspec.passes.body import note_unused
 from dlspec.passes.context import Frame
@@ -121,7 +122,15 @@ class Steps(Building):
                     "E0303", bound.value.span,
                     f"`gradient_clip` must be a number greater than 0, not {describe(value)}",
                 )  # fmt: skip
-        return Common(own.optimizer or common.optimizer, own.schedule or common.schedule, clip)
+        schedule = own.schedule or common.schedule
+        if isinstance(schedule, Plateau):
+            bound = settings["schedule"] if own.schedule else self.setting("schedule")
+            frame.report.error(
+                "E0506",
+                bound.value.span,
+                "`plateau` follows the validation split, and a `train` in steps measures none",
+            )
+        return Common(own.optimizer or common.optimizer, schedule, clip)
 
     def _every(self, step: tree.StepStatement, frame: Frame) -> int | None:
         if step.every is None:

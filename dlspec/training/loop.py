@@ -118,8 +118,7 @@ def _optimize(
         _stop(training, step, batch)
     optimizer = state.optimizers[number]
     optimizer.zero_grad(set_to_none=True)
-    with training.only_updated(step):
-        computed.loss.backward()
+    computed.loss.backward()
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     if step.gradient_clip is not None:
         nn.utils.clip_grad_norm_(weights, step.gradient_clip)

@@ -28,7 +28,11 @@ def measure(
     )
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
+    devices = [numerics.device] if numerics.device.type == "cuda" else []
+    with torch.inference_mode(), torch.random.fork_rng(devices):
+        torch.default_generator.manual_seed(0)  # so that noise is the same each time
+        if devices:
+            torch.cuda.manual_seed(0)
         for batch in examples.in_order(batch_size, prepare):
             with numerics.forward():
                 computed = objective.measured(model, batch)

@@ -13,7 +13,7 @@ from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
 from dlspec.ir.metrics import AnyMetric, TopK
 from dlspec.ir.training import StepPlan, TrainPlan
-from dlspec.layers.final import final_activation
+from dlspec.layers.final import final_activation, scores_before
 from dlspec.training import metrics
 
 Batch = dict[str, torch.Tensor]
@@ -50,9 +50,8 @@ class Objective:
         self._functions = load_functions(emit_functions(program, plan))
         self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
         final = final_activation(program, program.graphs[plan.model], plan.output)
-        loss = plan.loss
-        absorbs = final is not None and (loss is None or loss.from_logits == final.kind)
-        self.absorbed = final.kind if final is not None and absorbs else None
+        taken = scores_before(plan)
+        self.absorbed = taken if final is not None and final.kind == taken else None
         steps = plan.each_batch
         first = ("loss",) if len(steps) == 1 else tuple(step.name for step in steps)
         self.names = (*first, *(metric.kind_name() for metric in plan.metrics))

@@ -19,6 +19,7 @@ from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
 from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
+from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
 from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
@@ -125,8 +126,8 @@ def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
 def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Program, TrainPlan]:
     """The same with the field that the loss compares, known once the files have been read."""
     found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
-    if plan.target in dataset.fields:
-        return program, plan
+    if plan.target in dataset.fields or plan.loss is None:
+        return program, plan  # `minimize` names its fields itself
     return retargeted(program, plan, found)
 
 
@@ -155,6 +156,13 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
     for problem in _problems(program, plan, dataset):
         advice = f"; {problem.help}" if problem.help else ""
         raise SpecProblem(f"{problem.message}{advice}")
+    if len(dataset.validation) == 0 and any(
+        isinstance(step.schedule, Plateau) for step in plan.each_batch
+    ):
+        raise SpecProblem(
+            "`plateau` follows the validation split, which is empty; "
+            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
+        )
     if plan.requires and len(dataset.test) == 0:
         raise SpecProblem(
             f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "

@@ -23,7 +23,7 @@ from dlspec.ir.schedules import (
     StepDecay,
 )
 from dlspec.ir.training import StepPlan, TrainPlan
-from dlspec.layers.final import final_activation
+from dlspec.layers.final import final_activation, scores_before
 
 FUSED = ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
 """Optimizers that PyTorch has in one fused kernel on CPUs and GPUs alike."""
@@ -128,7 +128,7 @@ def _metric(single: Single, metric: AnyMetric) -> str:
     if not metric.higher_is_better:
         graph = program.graphs[plan.model]
         final = final_activation(program, graph, plan.output)
-        if final is not None and (plan.loss is None or plan.loss.from_logits == final.kind):
+        if final is not None and final.kind == scores_before(plan):
             value = next(port.value for port in graph.outputs if port.name == plan.output)
             scores = (final_expression(program, graph, value) or "{0}").format("scores")
     return f"{metric.kind_name()}({scores}, target)"

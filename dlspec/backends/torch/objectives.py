@@ -240,8 +240,7 @@ class _Function:
                 node=node.path,
                 help="put it into a model",
             )
-        call = re.fullmatch(r"[\w.]+\(.*\)", form.functional, re.DOTALL)
-        return form.functional.format(*(texts if call else map(_wrapped, texts)))
+        return _filled(form.functional, texts)
 
     # --- losses
 
@@ -287,6 +286,18 @@ def _keywords(loss: Loss, scores: str) -> list[str]:
         else f"{name}={literal(value)}"
         for name, value in loss.arguments().items()
     ]
+
+
+def _filled(template: str, texts: list[str]) -> str:
+    """A layer's expression over others: in brackets but where one is a whole argument."""
+
+    def written(match: re.Match[str]) -> str:
+        text = texts[int(match[1])]
+        before, behind = template[: match.start()], template[match.end() :]
+        alone = before.endswith(("(", ", ")) and behind.startswith((")", ","))
+        return text if alone else _wrapped(text)
+
+    return re.sub(r"\{(\d+)\}", written, template)
 
 
 def _wrapped(text: str) -> str:
