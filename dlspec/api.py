@@ -62,15 +62,17 @@ def train(
     from dlspec.training.settings import TrainOptions
 
     program = spec.program
-    plans = {program.graphs[plan.model].name: plan for plan in program.trains}
-    if model is None and len(plans) == 1:
-        model = next(iter(plans))
-    if model not in plans:
-        raise ValueError(f"the spec trains {', '.join(plans) or 'nothing'}; `model` says which")
+    keys = {program.graphs[plan.model].name: plan.model for plan in program.trains}
+    if model is None and len(keys) == 1:
+        model = next(iter(keys))
+    if model not in keys:
+        raise ValueError(f"the spec trains {', '.join(keys) or 'nothing'}; `model` says which")
+    plan = program.plan_of(keys[model])
+    assert plan is not None
     options = TrainOptions(
         Path(out), resume, device, Path(data_root), data, show="nothing", texts=spec.texts
     )
-    return fit(program, plans[model], options)
+    return fit(program, plan, options)
 
 
 class Spec:
@@ -128,15 +130,16 @@ class Model:
     def to_torch(self, *, train: bool = True) -> str:
         """Python source of the model, with its training loop where the spec trains it.
 
-        Raises SpecError where PyTorch cannot express a layer.
+        Raises SpecError where PyTorch cannot express a layer, ValueError where the spec trains
+        the model in several ways.
         """
         from dlspec.backends.problem import BackendProblem
         from dlspec.backends.torch import emit
 
         program = self.spec.program
-        plans = [plan for plan in program.trains if plan.model == self.graph.key]
+        plan = program.plan_of(self.graph.key) if train else None
         try:
-            return emit(program, self.graph.key, plan=plans[0] if train and plans else None)
+            return emit(program, self.graph.key, plan=plan)
         except BackendProblem as problem:
             raise self.spec.placed(problem) from problem
 

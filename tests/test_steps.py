@@ -330,6 +330,17 @@ def test_two_trains_of_a_model_keep_their_objectives() -> None:
     assert 'results["early"]' in texts[0] and 'results["early"]' not in texts[1]
 
 
+def test_which_of_two_trains_is_not_guessed(tmp_path: Path) -> None:
+    spec = tmp_path / "two.dlnet"
+    spec.write_text(AUXILIARY + AUXILIARY[AUXILIARY.index("train Net") :])
+    for command in (["train"], ["compile"], ["train", "--model", "Net"]):
+        line = [sys.executable, "-m", "dlspec", *command, str(spec)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (done.returncode, "2 `train`s of `Net`" in done.stderr) == (2, True), done.stderr
+    line = [sys.executable, "-m", "dlspec", "compile", str(spec), "--no-train"]
+    assert subprocess.run(line, capture_output=True, check=False, cwd=tmp_path).returncode == 0
+
+
 def test_a_final_sigmoid_is_applied_once_in_metrics(tmp_path: Path) -> None:
     """`minimize mse` takes the model's own output, and so does `mae`."""
     text = """

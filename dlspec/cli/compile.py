@@ -60,6 +60,13 @@ def command(
 
 
 def _source(model: Model, no_train: bool) -> bytes:
+    try:
+        model.spec.program.plan_of(model.graph.key)
+    except ValueError as problem:
+        if not no_train:
+            raise click.UsageError(
+                f"{problem}, or write the module alone with --no-train."
+            ) from None
     return model.to_torch(train=not no_train).encode()
 
 
@@ -68,8 +75,7 @@ def _companions(model: Model) -> dict[str, bytes]:
     from dlspec.backends.torch import companions
 
     program = model.spec.program
-    plans = [plan for plan in program.trains if plan.model == model.graph.key]
-    return companions(program, plans[0]) if plans else {}
+    return companions(program, program.plan_of(model.graph.key))
 
 
 def _deliver_beside(files: dict[str, bytes], output: str) -> None:

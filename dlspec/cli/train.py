@@ -134,12 +134,17 @@ def _chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
     names = [program.graphs[plan.model].name for plan in program.trains]
     if not names:
         raise SpecFault(f"{file} has no `train`; `train Model on Data {{ … }}` says how to fit it")
-    listed = ", ".join(f"`{name}`" for name in names)
-    if model is None and len(names) > 1:
+    listed = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+    if model is None and len(set(names)) > 1:
         raise click.UsageError(f"--model says which one is meant of those trained: {listed}.")
     if model is not None and model not in names:
         raise click.UsageError(f"The spec does not train `{model}`; it trains {listed}.")
-    return program.trains[names.index(model) if model is not None else 0]
+    plan = program.trains[names.index(model) if model is not None else 0]
+    try:
+        program.plan_of(plan.model)
+    except ValueError as problem:
+        raise click.UsageError(f"{problem}.") from None
+    return plan
 
 
 def _folder_name(program: Program, plan: TrainPlan) -> str:

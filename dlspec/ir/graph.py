@@ -80,3 +80,17 @@ class Program(Frozen):
             if self.graphs[key].name == name:
                 return self.graphs[key]
         raise KeyError(name)
+
+    def plan_of(self, key: str) -> TrainPlan | None:
+        """The `train` whose first model that is, None where there is none.
+
+        Raises ValueError where there are several.
+        """
+        plans = [plan for plan in self.trains if plan.model == key]
+        if len(plans) > 1:
+            name = self.graphs[key].name
+            raise ValueError(
+                f"the spec has {len(plans)} `train`s of `{name}` and no name for either; "
+                "put all but one into files of their own, which `use` the model"
+            )
+        return plans[0] if plans else None
