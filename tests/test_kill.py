@@ -41,8 +41,22 @@ def newest_name(folder: Path) -> str:
     return max((path.name for path in (folder / "checkpoints").glob("step-*.json")), default="")
 
 
-def kill_once(process: subprocess.Popen[str], folder: Path, delay: float, number: int) -> None:
-    """Send a signal `delay` seconds after the process has saved a checkpoint of its own."""
+def partial_files(folder: Path) -> list[Path]:
+    return list((folder / "checkpoints").glob("*.partial"))
+
+
+def kill_once(
+    process: subprocess.Popen[str],
+    folder: Path,
+    delay: float,
+    number: int,
+    *,
+    in_write: bool = False,
+) -> None:
+    """Send a signal `delay` seconds after the process has saved a checkpoint of its own.
+
+    in_write: wait on until it writes another.
+    """
     before = newest_name(folder)
     limit = time.monotonic() + 120
     while newest_name(folder) <= before:
@@ -50,6 +64,8 @@ def kill_once(process: subprocess.Popen[str], folder: Path, delay: float, number
         assert time.monotonic() < limit, "no checkpoint in two minutes"
         time.sleep(0.005)
     time.sleep(delay)
+    while in_write and process.poll() is None and not partial_files(folder):
+        pass  # a write is over in milliseconds, so that sleeping would miss it
     assert process.poll() is None, "the run was over before it was killed"
     process.send_signal(number)
 
@@ -78,8 +94,9 @@ def kill_and_resume(tmp_path: Path, kills: int, epochs: int, longest: float) -> 
     spec, folder = unbroken(tmp_path, epochs), tmp_path / "killed"
     chance, torn = random.Random(kills), 0
     process = start(spec, "--out", folder, "--checkpoint-every", "0", "--quiet")
-    for _ in range(kills):
-        kill_once(process, folder, chance.uniform(0, longest), signal.SIGKILL)
+    for turn in range(kills):  # every other one aims at a write
+        delay = chance.uniform(0, longest)
+        kill_once(process, folder, delay, signal.SIGKILL, in_write=turn % 2 == 1)
         code, text = finish(process)
         assert code == -signal.SIGKILL, text
         torn += bool(list(folder.rglob("*.partial")))
