@@ -14,15 +14,8 @@ from PIL import Image
 
 from dlspec.data import batches, files, images, load, splits
 from dlspec.data.preparing import prepare
-from dlspec.ir.data import (
-    CenterCrop,
-    DataPlan,
-    Digits,
-    Normalize,
-    RandomCrop,
-    RandomFlip,
-    Resize,
-)
+from dlspec.ir.data import DataPlan, Digits
+from dlspec.ir.transforms import CenterCrop, Normalize, RandomCrop, RandomFlip, Resize
 
 
 def batch(count: int = 4, channels: int = 3, height: int = 13, width: int = 10) -> torch.Tensor:

@@ -57,11 +57,11 @@ class Dataset:
 class Stored:
     """What a source holds before it is divided. The splits that it has itself are not None.
 
-    done: how many of the leading transforms reading has already applied.
+    begun: whether reading has done what `while_reading` says.
     """
 
     train: Arrays
     validation: Arrays | None = None
     test: Arrays | None = None
     classes: tuple[str, ...] | None = None
-    done: int = 0
+    begun: bool = False

@@ -14,7 +14,7 @@ from dlspec.data.problem import WRONG_USAGE, DataProblem
 from dlspec.data.sources import read_source
 from dlspec.data.splits import split_indices
 from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
-from dlspec.ir.datacheck import fields_behind
+from dlspec.ir.datacheck import fields_behind, training_problem, while_reading
 from dlspec.ir.types import TensorType, tensor
 
 _SOURCES: tuple[type[Digits | Mnist | Idx | ImageFolder | Npz], ...] = (
@@ -73,11 +73,12 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
     if replacement is not None:
         source = parse_replacement(replacement)
         place = Place(Path(), confined=False)
-    stored = read_source(source, place, plan.transform)
-    fields = _fields(plan, stored)
+    stored = read_source(source, place, plan)
+    left = while_reading(plan).plan if stored.begun else plan
+    fields = _fields(left, stored)
     train, validation, test = _split(plan, stored)
     return Dataset(
-        plan=plan.model_copy(update={"source": source, "transform": plan.transform[stored.done :]}),
+        plan=left.model_copy(update={"source": source}),
         fields=fields,
         classes=stored.classes,
         train=train,
@@ -90,10 +91,13 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
 def _fields(plan: DataPlan, stored: Stored) -> dict[str, TensorType]:
     """The types behind the transforms, checked against those that the spec was checked with."""
     try:
-        fields = fields_behind(_types(stored.train), plan.transform[stored.done :])
-        fields_behind(_types(stored.train), plan.transform[stored.done :] + plan.augment)
+        fields = fields_behind(_types(stored.train), plan.transform)
+        wrong = training_problem(plan, _types(stored.train))
     except ValueError as error:
         raise DataProblem(f"in `data {plan.name}`: {error}", code="E0606") from error
+    if wrong is not None:
+        message, help = wrong
+        raise DataProblem(f"in `data {plan.name}`: {message}", code="E0606", help=help)
     if plan.fields is not None and dict(plan.fields) != fields:
         raise DataProblem(
             f"`data {plan.name}` should give {_listed(plan.fields)}, and these files give"

@@ -13,24 +13,16 @@ from dlspec.data.dataset import Arrays, Stored
 from dlspec.data.files import read_idx, read_mnist
 from dlspec.data.places import Place
 from dlspec.data.problem import DataProblem, told_as_problems
-from dlspec.ir.data import (
-    AnyTransform,
-    CenterCrop,
-    Digits,
-    Idx,
-    ImageFolder,
-    Mnist,
-    Npz,
-    Resize,
-    Source,
-)
+from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
+from dlspec.ir.datacheck import while_reading
+from dlspec.ir.transforms import CenterCrop, Resize, pair
 
 
-def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...]) -> Stored:
+def read_source(source: Source, place: Place, plan: DataPlan) -> Stored:
     """Read a source from `place`.
 
-    transform: what will be done to images; a source of image files applies the resizing
-               and cropping at its beginning itself and says so in `Stored.done`.
+    plan: what will be done to images; a source of image files does itself what
+          `while_reading` says, and says so in `Stored.begun`.
     Raises DataProblem.
     """
     match source:
@@ -41,7 +33,7 @@ def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...
         case Idx():
             return _idx(place.file(source.images), place.file(source.labels))
         case ImageFolder():
-            return _image_folder(place, place.folder(source.path), transform)
+            return _image_folder(place, place.folder(source.path), plan)
         case Npz():
             return _npz(place.file(source.path))
         case _:
@@ -127,7 +119,7 @@ def _npz(path: Path) -> Stored:
         return Stored(read_npz(path))
 
 
-def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...]) -> Stored:
+def _image_folder(place: Place, folder: Path, plan: DataPlan) -> Stored:
     try:
         from dlspec.data.images import list_images, read_images
     except ModuleNotFoundError as error:
@@ -137,7 +129,7 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
             help='pip install "dlspec[train]"',
         ) from error
 
-    steps = leading_steps(transform)
+    steps = image_steps(while_reading(plan).steps)
     with told_as_problems(folder):
         parts = {name: list_images(path) for name, path in split_folders(folder).items()}
         paths = [path for _, files, _ in parts.values() for path in files]
@@ -160,7 +152,7 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
         stored.get("validation"),
         stored.get("test"),
         classes=classes,
-        done=len(steps),
+        begun=True,
     )
 
 
@@ -187,12 +179,9 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return parts
 
 
-def leading_steps(transform: tuple[AnyTransform, ...]) -> tuple[tuple[str, int, int], ...]:
-    """The resizing and cropping at the beginning of `transform`, as image reading takes it."""
-    steps: list[tuple[str, int, int]] = []
-    for stage in transform:
-        if not isinstance(stage, Resize | CenterCrop):
-            break
-        height, width = stage.size if isinstance(stage.size, tuple) else (stage.size, stage.size)
-        steps.append(("resize" if isinstance(stage, Resize) else "center_crop", height, width))
-    return tuple(steps)
+def image_steps(stages: tuple[Resize | CenterCrop, ...]) -> tuple[tuple[str, int, int], ...]:
+    """Resizing and cropping as image reading takes it."""
+    return tuple(
+        ("resize" if isinstance(stage, Resize) else "center_crop", *pair(stage.size))
+        for stage in stages
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlspec.ir.card import Preparation
-from dlspec.ir.data import AnyTransform, CenterCrop, Normalize, Resize
+from dlspec.ir.transforms import AnyTransform, CenterCrop, Normalize, Resize
 
 Array = NDArray[Any]
 

@@ -41,12 +41,14 @@ class Computed(NamedTuple):
 class Objective:
     """The losses and the metrics of a plan, computed by the functions that `compile` prints.
 
+    mixes: whether the data mixes training examples, whose targets are then shares of classes.
     names: of the figures, in the order in which `figures` gives them: `loss`, then the metrics;
            or the names of the steps where there are several.
     """
 
-    def __init__(self, program: Program, plan: TrainPlan) -> None:
+    def __init__(self, program: Program, plan: TrainPlan, *, mixes: bool = False) -> None:
         self.plan = plan
+        self.mixes = mixes
         self._functions = load_functions(emit_functions(program, plan))
         self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
         final = final_activation(program, program.graphs[plan.model], plan.output)
@@ -62,8 +64,11 @@ class Objective:
         return len(self.plan.each_batch) == 1 and len(self.plan.models) == 1
 
     def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
-        """What a step minimises."""
-        return _computed(self._functions[step.objective](*models, batch))
+        """What a step minimises. Metrics compare with the class of the greatest share."""
+        computed = _computed(self._functions[step.objective](*models, batch))
+        if self.mixes and computed.target is not None and computed.target.ndim == 2:
+            return computed._replace(target=computed.target.argmax(1))
+        return computed
 
     def measured(self, model: nn.Module, batch: Batch) -> Computed:
         """The same for a model that is not being trained, whose auxiliaries are left out."""

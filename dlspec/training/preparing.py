@@ -19,6 +19,7 @@ from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
 from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
+from dlspec.ir.mixing import mixed_classes, mixing
 from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
@@ -54,7 +55,7 @@ def prepare_training(
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
-    objective = Objective(fitted, plan)
+    objective = Objective(fitted, plan, mixes=mixing(dataset.plan) is not None)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
@@ -62,7 +63,8 @@ def prepare_training(
     facts["machine"] = machine_facts(numerics)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
-    for_training, for_evaluation = prepare(dataset.plan)
+    mixed = mixed_fields(fitted, plan, dataset)
+    for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
         options=options,
@@ -129,6 +131,14 @@ def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Pr
     if plan.target in dataset.fields or plan.loss is None:
         return program, plan  # `minimize` names its fields itself
     return retargeted(program, plan, found)
+
+
+def mixed_fields(program: Program, plan: TrainPlan, dataset: Dataset) -> dict[str, int]:
+    """The fields that become shares of classes in training. Raises SpecProblem."""
+    try:
+        return mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
+    except ValueError as problem:
+        raise SpecProblem(str(problem)) from problem
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
