@@ -62,9 +62,7 @@ def turned_hue(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     hue = torch.where(
         value == red,
         (green - blue) / safe,
-        torch.where(
-            value == green, (blue - red) / safe + 2, (red - green) / safe + 4
-        ),
+        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
     )
     sector = (hue + 6 * turn[:, None, None])[:, None]
     offsets = torch.tensor([5, 3, 1], device=images.device)[:, None, None]

@@ -53,6 +53,18 @@ def call_of(transform: AnyTransform) -> TransformCall:
             return TransformCall("batches", "random_crop", (*pair(size), padding))
         case RandomFlip(probability=probability):
             return TransformCall("batches", "random_flip", (probability,))
+        case RandomErasing() | RandomResizedCrop() | RandomRotation() | ColorJitter():
+            return _augmenting(transform)
+        case MixUp(alpha=alpha, probability=probability):
+            return TransformCall("augmenting", "mix_up", (alpha, probability))
+        case CutMix(alpha=alpha, probability=probability):
+            return TransformCall("augmenting", "cut_mix", (alpha, probability))
+
+
+def _augmenting(
+    transform: RandomErasing | RandomResizedCrop | RandomRotation | ColorJitter,
+) -> TransformCall:
+    match transform:
         case RandomResizedCrop(size=size, scale=scale, ratio=ratio):
             arguments = (*pair(size), scale, ratio)
             return TransformCall("augmenting", "random_resized_crop", arguments)
@@ -66,7 +78,3 @@ def call_of(transform: AnyTransform) -> TransformCall:
         case RandomErasing(probability=probability, scale=scale, ratio=ratio, value=value):
             arguments = (probability, scale, ratio, value)
             return TransformCall("augmenting", "random_erasing", arguments)
-        case MixUp(alpha=alpha, probability=probability):
-            return TransformCall("augmenting", "mix_up", (alpha, probability))
-        case CutMix(alpha=alpha, probability=probability):
-            return TransformCall("augmenting", "cut_mix", (alpha, probability))

@@ -10,13 +10,13 @@ from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.metrics import AnyMetric, Metric
-from dlspec.ir.mixing import mixed_classes, mixing
 from dlspec.ir.objective import Objective
 from dlspec.ir.starts import Start
 from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
+from dlspec.passes.mixtures import takes_mixtures
 from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.requirements import requirements
@@ -86,30 +86,8 @@ def train_plan(
         return None
     steps, objectives = built
     whole = TrainPlan.model_construct(**base, each_batch=steps)
-    return (whole, objectives) if _mixes(whole, data, objectives, declaration, frame) else None
-
-
-def _mixes(
-    plan: TrainPlan,
-    data: DataPlan,
-    objectives: dict[str, Objective],
-    declaration: tree.TrainDeclaration,
-    frame: Frame,
-) -> bool:
-    """Whether the losses take the mixtures that the data makes, if any. Reports E0504."""
-    try:
-        mixed_classes(plan, data, objectives, data.fields)
-    except ValueError as problem:
-        mixer = mixing(data)
-        assert mixer is not None
-        frame.report.error(
-            "E0504",
-            declaration.data.span,
-            str(problem),
-            help=f"leave `{mixer.kind_name()}` out, or train with `cross_entropy`",
-        )
-        return False
-    return True
+    good = takes_mixtures(whole, data, objectives, declaration.data.span, frame)
+    return (whole, objectives) if good else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:

@@ -219,14 +219,8 @@ def _folder_part(
         borrow("data/splits.py", "split_indices"),
         folder,
     )
-    certain = (
-        "train",
-        *(
-            name
-            for name, share in (("validation", plan.validation), ("test", plan.test))
-            if share > 0
-        ),
-    )
+    shares = (("validation", plan.validation), ("test", plan.test))
+    certain = ("train", *(name for name, share in shares if share > 0))
     possible = tuple(name for name in ("validation", "test") if name not in certain)
     load = "\n".join([*head, *lines])
     return DataPart(
