@@ -253,10 +253,7 @@ def test_image_folders(divided: bool, chains: str, tmp_path: Path) -> None:
         folder = tmp_path / "photos" / part / f"class{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         png(folder / f"{number}.png", pixels)
-    data = (
-        f'data D {{ source = image_folder("photos")\n {chains}\n'
-        " validation = 20% }\n"
-    )
+    data = f'data D {{ source = image_folder("photos")\n {chains}\n validation = 20% }}\n'
     _same_as_the_loop(spec(QUICK, data), tmp_path, _below(tmp_path))
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from dlspec.data.dataset import Arrays, Dataset, Split, Stored
 from dlspec.data.places import Place
 from dlspec.data.problem import WRONG_USAGE, DataProblem
+from dlspec.data.settling import settled
 from dlspec.data.sources import read_source
 from dlspec.data.splits import split_indices
+from dlspec.data.storage import Storage
 from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
 from dlspec.ir.datacheck import fields_behind, training_problem, while_reading
 from dlspec.ir.types import TensorType, tensor
@@ -57,13 +59,19 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
         ) from error
 
 
-def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
+def load(
+    plan: DataPlan,
+    root: Path,
+    replacement: str | None = None,
+    storage: Storage = Storage(),  # noqa: B008 - it is immutable
+) -> Dataset:
     """Read a data set and divide it.
 
     plan:        the `data` declaration.
     root:        the folder where its paths start and which they may not leave: the spec's,
                  or `--data-root`.
     replacement: `--data`: another source, whose paths start here and may lead anywhere.
+    storage:     how much memory decoded images may take, and where more of them are kept.
 
     A split that the source has itself is kept, and a share for it is not used but noted.
     Raises DataProblem.
@@ -73,10 +81,11 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
     if replacement is not None:
         source = parse_replacement(replacement)
         place = Place(Path(), confined=False)
-    stored = read_source(source, place, plan)
+    stored = read_source(source, place, plan, storage)
     left = while_reading(plan).plan if stored.begun else plan
     fields = _fields(left, stored)
-    train, validation, test = _split(plan, stored)
+    splits, held = settled(_split(plan, stored), storage)
+    train, validation, test = splits
     return Dataset(
         plan=left.model_copy(update={"source": source}),
         fields=fields,
@@ -84,7 +93,7 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
         train=train,
         validation=validation,
         test=test,
-        notes=_notes(plan, source, stored),
+        notes=(*_notes(plan, source, stored), *stored.notes, *held),
     )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
 from dlspec.ir.metrics import AnyMetric, TopK
+from dlspec.ir.mixing import mixing
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers.final import final_activation, scores_before
 from dlspec.training import metrics
@@ -46,9 +47,9 @@ class Objective:
            or the names of the steps where there are several.
     """
 
-    def __init__(self, program: Program, plan: TrainPlan, *, mixes: bool = False) -> None:
+    def __init__(self, program: Program, plan: TrainPlan) -> None:
         self.plan = plan
-        self.mixes = mixes
+        self.mixes = mixing(program.data[plan.data]) is not None
         self._functions = load_functions(emit_functions(program, plan))
         self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
         final = final_activation(program, program.graphs[plan.model], plan.output)

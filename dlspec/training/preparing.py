@@ -17,9 +17,11 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
+from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
-from dlspec.ir.mixing import mixed_classes, mixing
+from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
@@ -51,11 +53,12 @@ def prepare_training(
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
     device = choose_device(options.device)
-    dataset = load(program.data[plan.data], options.data_root, options.data)
+    dataset = _loaded(program.data[plan.data], options)
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
-    objective = Objective(fitted, plan, mixes=mixing(dataset.plan) is not None)
+    mixed = mixed_fields(fitted, plan, dataset)
+    objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
@@ -63,7 +66,6 @@ def prepare_training(
     facts["machine"] = machine_facts(numerics)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
-    mixed = mixed_fields(fitted, plan, dataset)
     for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
@@ -88,6 +90,10 @@ def prepare_training(
     training.notes += [*dataset.notes, *rewritten.notes, _introduction(training)]
     open_folder(training, program)
     return training
+
+
+def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
+    return load(plan, options.data_root, options.data, Storage(options.cache_limit))
 
 
 def first_state(

@@ -32,6 +32,8 @@ _CONSTANTS = (
     "Image",
     "UnidentifiedImageError",
     "ThreadPoolExecutor",
+    "Future",
+    "Iterator",
     "Path",
 )
 """Names of a program beside its classes."""
