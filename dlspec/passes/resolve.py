@@ -21,7 +21,6 @@ from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
 from dlspec.syntax import tree
 
-
 Ranges: TypeAlias = tuple[Search, ...]
 
 

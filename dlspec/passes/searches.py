@@ -17,7 +17,6 @@ from dlspec.passes.search import as_text
 from dlspec.source import Span
 from dlspec.syntax import tree
 
-
 _NAMED: dict[str, tuple[str, Any]] = {
     "loss": ("E0508", AnyLoss),
     "optimizer": ("E0508", AnyOptimizer),
