@@ -1,4 +1,4 @@
-"""The trials of a study as a table, the best first."""
+"""The trials of a study as text: a line each when it is over, a table at the end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 
 _ORDER = {"complete": 0, "pruned": 1, "failed": 2}
 _LONGEST = 60
+
+
+def trial_line(trial: Trial, trials: int, metric: str, best: Trial | None) -> str:
+    """One line about a trial that is over."""
+    from dlspec.training.reporting import figure_text
+
+    width = len(str(trials))
+    chosen = "  ".join(f"{key} = {text}" for key, text in trial.settings.items())
+    head = f"trial {trial.number:>{width}}/{trials}  "
+    if trial.state == "failed" or trial.value is None:
+        return printable(f"{head}failed: {trial.reason}  {chosen}")
+    figure = f"{metric} {figure_text(metric, trial.value)}"
+    note = f" ({trial.reason})" if trial.reason else ""
+    so_far = ""
+    if best is not None and best.value is not None and best.number != trial.number:
+        so_far = f"  best {figure_text(metric, best.value)} in trial {best.number}"
+    return printable(f"{head}{figure}{note}  {chosen}{so_far}")
 
 
 def trials_text(tuned: Tuned) -> str:

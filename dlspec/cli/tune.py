@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,10 @@ from dlspec.cli.exits import INTERRUPTED, SPEC, EnvironmentFault, system_message
 from dlspec.cli.loading import compiled, format_option, report, set_option
 from dlspec.cli.terminal import message, result
 from dlspec.cli.train import chosen_device, chosen_plan
+from dlspec.cli.trial_table import trial_line, trials_text
 
 if TYPE_CHECKING:
-    from dlspec.tuning.study import Trial
+    from dlspec.tuning.study import Study, Trial
     from dlspec.tuning.tuning import Tuned
 
 
@@ -93,7 +93,7 @@ def command(
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        tuned = tune(made, plan, options, _progress(options.trials, rest["quiet"]))
+        tuned = tune(made, plan, options, _progress(rest["quiet"]))
     except KeyboardInterrupt:
         message(f"Error: stopped; the same command goes on with the study in {options.folder}")
         raise click.exceptions.Exit(INTERRUPTED) from None
@@ -102,12 +102,10 @@ def command(
     _tell(tuned, format)
 
 
-def _progress(trials: int, quiet: bool) -> Any:
-    from dlspec.tuning.picture import trial_line
-
-    def tell(trial: Trial, best: Trial | None, metric: str) -> None:
+def _progress(quiet: bool) -> Any:
+    def tell(study: Study, trial: Trial) -> None:
         if not quiet:
-            message(trial_line(trial, trials, metric, best))
+            message(trial_line(trial, study.wanted, study.options.metric, study.best()))
 
     return tell
 
@@ -116,9 +114,6 @@ def _tell(tuned: Tuned, format: str) -> None:
     if format == "json":
         result(json.dumps(tuned.facts()))
         return
-    from dlspec.cli.trial_table import trials_text
-
     result(trials_text(tuned))
     result(f"\n{tuned.text}")
-    if sys.stdout is not None:
-        result(f"the best spec is {tuned.spec}, the picture {tuned.folder / 'study.png'}")
+    result(f"the best spec is {tuned.spec}, the picture {tuned.folder / 'study.png'}")

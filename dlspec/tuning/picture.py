@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlspec.ir.search import Search
-from dlspec.training.reporting import SHARES, figure_text
+from dlspec.training.reporting import SHARES
 from dlspec.tuning.study import Trial
 
 _DONE, _BEST, _GIVEN_UP, _INK, _GRID = "#2f6db5", "#e0762f", "#9a9a9a", "#333333", "#e4e4e4"
@@ -95,18 +95,3 @@ def _dress(panel: Any, metric: str, trials: Sequence[Trial]) -> None:
     panel.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
         panel.spines[side].set_visible(False)
-
-
-def trial_line(trial: Trial, trials: int, metric: str, best: Trial | None) -> str:
-    """One line about a trial that is over."""
-    width = len(str(trials))
-    chosen = "  ".join(f"{key} = {text}" for key, text in trial.settings.items())
-    head = f"trial {trial.number:>{width}}/{trials}  "
-    if trial.state == "failed" or trial.value is None:
-        return f"{head}failed: {trial.reason}  {chosen}"
-    figure = f"{metric} {figure_text(metric, trial.value)}"
-    note = f" ({trial.reason})" if trial.reason else ""
-    so_far = ""
-    if best is not None and best.value is not None and best.number != trial.number:
-        so_far = f"  best {figure_text(metric, best.value)} in trial {best.number}"
-    return f"{head}{figure}{note}  {chosen}{so_far}"

@@ -56,6 +56,22 @@ def distributions(searches: Sequence[Search]) -> dict[str, Any]:
     return found
 
 
+def combinations(searches: Sequence[Search], most: int) -> list[dict[str, Any]] | None:
+    """Every combination of values, where there are at most so many; None where there are more."""
+    found: list[dict[str, Any]] = [{}]
+    for search in searches:
+        low, high = search.low, search.high
+        values: Sequence[Any] = search.choices
+        if low is not None and high is not None:
+            if not all(isinstance(end, int) for end in (low, high, search.value)):
+                return None
+            values = range(int(low), int(high) + 1)
+        if len(found) * len(values) > most:
+            return None
+        found = [{**one, search.key: value} for one in found for value in values]
+    return found
+
+
 def settings(searches: Sequence[Search], values: Mapping[str, Any]) -> dict[str, str]:
     """The values of a trial as `--set` takes them."""
     return {search.key: _text(search, values[search.key]) for search in searches}

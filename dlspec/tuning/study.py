@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import os
 import queue
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dlspec.ir.search import Search
 from dlspec.tuning.folder import StudyFolder
 from dlspec.tuning.problems import StudyProblem
-from dlspec.tuning.space import distributions, settings
+from dlspec.tuning.space import combinations, distributions, settings
 from dlspec.tuning.workers import Event, Worker
 
 NAME = "dlspec"
@@ -77,9 +78,9 @@ class Study:
         folder: StudyFolder,
         searches: Sequence[Search],
         options: StudyOptions,
-        tell: Callable[[Trial, Trial | None], None],
+        tell: Callable[[Study, Trial], None],
     ) -> None:
-        """tell: is given each trial when it is over, and the best so far."""
+        """tell: is given each trial when it is over."""
         self.folder = folder
         self.searches = searches
         self.options = options
@@ -90,6 +91,11 @@ class Study:
         self.stopping = False
         self.fault: StudyProblem | None = None
         self.study = _opened(folder, options)
+        every = combinations(searches, options.trials)
+        self.untried = every or []
+        self.wanted = options.trials if every is None else len(every)
+        """Where there are fewer combinations than trials, each of them is tried once."""
+        random.Random(options.seed).shuffle(self.untried)
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial({search.key: search.value for search in searches})
 
@@ -184,7 +190,7 @@ class Study:
         complete = state == TrialState.COMPLETE
         self.study.tell(trial, value if complete else None, state=state)
         self.folder.tidy(trial.number + 1)
-        self.tell(self._facts(self._trials()[trial.number]), self.best())
+        self.tell(self, self._facts(self._trials()[trial.number]))
 
     def _ended(self, worker: Worker) -> None:
         """A process is gone: as it was told, or by what its trial did to it."""
@@ -232,12 +238,21 @@ class Study:
         while self._left() > 0:
             number = len([t for t in self._trials() if t.state.name != "WAITING"])
             self.study.sampler = _sampler(self.options, number)
+            self._propose()
             trial = self.study.ask(self.distributions)
             same = self._same(trial)
             if same is None:
                 return trial
             self._repeat(trial, same)
         return None
+
+    def _propose(self) -> None:
+        """One of the combinations that are left, where all are tried."""
+        tried = [t.params for t in self._trials()]
+        waiting = any(t.state.name == "WAITING" for t in self._trials())
+        left = [one for one in self.untried if one not in tried]
+        if left and not waiting:
+            self.study.enqueue_trial(left[0])
 
     def _same(self, trial: Any) -> Any:
         """A finished trial of the same values: it would end in the same figure."""
@@ -254,12 +269,12 @@ class Study:
             for epoch, figure in same.intermediate_values.items():
                 trial.report(figure, epoch)
         self.study.tell(trial, value, state=same.state)
-        self.tell(self._facts(self._trials()[trial.number]), self.best())
+        self.tell(self, self._facts(self._trials()[trial.number]))
 
     def _left(self) -> int:
         """How many trials are still to begin."""
         begun = sum(t.state.name != "WAITING" for t in self._trials())
-        return self.options.trials - begun + len(self.waiting)
+        return self.wanted - begun + len(self.waiting)
 
     def _start_worker(self) -> None:
         threads = None

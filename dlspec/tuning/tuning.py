@@ -66,11 +66,11 @@ def tune(
     made: Compiled,
     plan: TrainPlan,
     options: TuneOptions,
-    tell: Callable[[Trial, Trial | None, str], None] = lambda trial, best, metric: None,
+    tell: Callable[[Study, Trial], None] = lambda study, trial: None,
 ) -> Tuned:
     """Search the ranges of a spec for the values with which a plan ends best.
 
-    tell: is given each trial when it is over, the best one so far, and the metric.
+    tell: is given each trial when it is over.
 
     Raises StudyProblem with a message for users; KeyboardInterrupt after Ctrl-C or SIGTERM:
     the same call goes on with the study.
@@ -100,7 +100,7 @@ def tune(
             {"device": options.device, "data": options.data, "data_root": str(options.root)},
             options.settings,
         ),
-        lambda trial, best: tell(trial, best, metric),
+        tell,
     )
     study.run()
     title = f"{program.graphs[plan.model].name} on {plan.data}"
