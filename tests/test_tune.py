@@ -189,9 +189,9 @@ def check_result(folder: Path, found: dict[str, Any]) -> None:
     assert list(found["trials"][0]["settings"].values()) == ["24", "relu", "0.001", "64"]
     best = compile_file(found["spec"]).checked()
     assert best.searches == ()
+    rest = ["--quiet", "--out", str(folder / "again")]
     again = subprocess.run(
-        [sys.executable, "-m", "dlspec", "train", found["spec"], "--quiet"]
-        + f"--format json --out {folder / 'again'}".split(),
+        [sys.executable, "-m", "dlspec", "train", found["spec"], "--format", "json", *rest],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

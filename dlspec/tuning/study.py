@@ -95,7 +95,7 @@ class Study:
         self.untried = every or []
         self.wanted = options.trials if every is None else len(every)
         """Where there are fewer combinations than trials, each of them is tried once."""
-        random.Random(options.seed).shuffle(self.untried)
+        random.Random(options.seed).shuffle(self.untried)  # noqa: S311 - an order, no secret
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial({search.key: search.value for search in searches})
 
@@ -234,7 +234,7 @@ class Study:
         from optuna.trial import Trial as OptunaTrial
 
         if self.waiting:
-            return OptunaTrial(self.study, self.waiting.pop(0)._trial_id)
+            return self._completed(OptunaTrial(self.study, self.waiting.pop(0)._trial_id))
         while self._left() > 0:
             number = len([t for t in self._trials() if t.state.name != "WAITING"])
             self.study.sampler = _sampler(self.options, number)
@@ -245,6 +245,20 @@ class Study:
                 return trial
             self._repeat(trial, same)
         return None
+
+    def _completed(self, trial: Any) -> Any:
+        """A trial whose values were being written down when the study was killed.
+
+        Those that are there are drawn once more, so that the others come out as they would have.
+        """
+        self.study.sampler = _sampler(self.options, trial.number)
+        stored = self.study._storage.get_trial(trial._trial_id)
+        given = stored.system_attrs.get("fixed_params", {})
+        for name, distribution in self.distributions.items():
+            if name in stored.params and name not in given:
+                self.study.sampler.sample_independent(self.study, stored, name, distribution)
+            trial._suggest(name, distribution)
+        return trial
 
     def _propose(self) -> None:
         """One of the combinations that are left, where all are tried."""
@@ -301,7 +315,7 @@ class Study:
         return Trial(
             trial.number + 1,
             states.get(trial.state.name, "failed"),
-            settings(self.searches, trial.params) if trial.params else {},
+            settings(self.searches, trial.params),
             trial.value if trial.state.name == "COMPLETE" else best,
             values,
             trial.user_attrs.get("reason", ""),

@@ -62,7 +62,7 @@ def _try(task: dict[str, Any], channel: Channel) -> None:
         channel.say("stopped")
     except Interrupted:
         channel.say("interrupted")
-        sys.exit(130)
+        os._exit(130)  # the thread that reads would hold up an orderly end
     except DataProblem as problem:
         text = f"{problem.message}; {problem.help}" if problem.help else problem.message
         _say_wrong(text, problem.exit_code, channel)
