@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,17 @@ class Channel:
 
     def __init__(self) -> None:
         self.lines: queue.Queue[str] = queue.Queue()
-        self.out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what others print is no message
+        # Neither what others print, nor what they read, is a message between the two.
+        self.out = os.fdopen(os.dup(1), "w")
+        self.into = os.fdopen(os.dup(0), "r")
+        os.dup2(2, 1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in sys.stdin:
+        for line in self.into:
             self.lines.put(line.strip())
         os._exit(0)
 
