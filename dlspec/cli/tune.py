@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,6 @@ def command(
         data=rest["data"],
         settings=dict(settings),
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         tuned = tune(made, plan, options, _progress(rest["quiet"]))
     except KeyboardInterrupt:

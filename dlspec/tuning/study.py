@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from dlspec.ir.search import Search
 from dlspec.tuning.folder import StudyFolder
+from dlspec.tuning.interruption import told_of_signals
 from dlspec.tuning.problems import StudyProblem
 from dlspec.tuning.space import combinations, distributions, settings
 from dlspec.tuning.workers import Event, Worker
@@ -86,9 +87,10 @@ class Study:
         self.options = options
         self.tell = tell
         self.distributions = distributions(searches)
-        self.events: queue.Queue[Event] = queue.Queue()
+        self.events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.workers: list[Worker] = []
         self.stopping = False
+        self.interrupted = False
         self.fault: StudyProblem | None = None
         self.study = _opened(folder, options)
         every = combinations(searches, options.trials)
@@ -109,14 +111,13 @@ class Study:
         for _ in range(min(self.options.jobs, self._left())):
             self._start_worker()
         try:
-            self._attend()
-        except KeyboardInterrupt:
-            self._stop()
-            self._attend()
-            raise
+            with told_of_signals(lambda: self.events.put(None)):
+                self._attend()
         finally:
             for worker in self.workers:
                 worker.process.kill()
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self.fault is not None:
             raise self.fault
 
@@ -135,11 +136,14 @@ class Study:
     def _attend(self) -> None:
         """Answer the workers until the last one has ended."""
         while self.workers:
-            worker, message = self.events.get()
-            if message is None:
-                self._ended(worker)
+            event = self.events.get()
+            if event is None:
+                self.interrupted = True
+                self._stop()
+            elif event[1] is None:
+                self._ended(event[0])
             else:
-                self._heard(worker, message)
+                self._heard(event[0], event[1])
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
         event = message["event"]
@@ -234,11 +238,14 @@ class Study:
         from optuna.trial import Trial as OptunaTrial
 
         if self.waiting:
-            return self._completed(OptunaTrial(self.study, self.waiting.pop(0)._trial_id))
+            trial = OptunaTrial(self.study, self.waiting.pop(0)._trial_id)
+            for name, distribution in self.distributions.items():
+                trial._suggest(name, distribution)  # not all of its values may be written down
+            return trial
         while self._left() > 0:
-            number = len([t for t in self._trials() if t.state.name != "WAITING"])
-            self.study.sampler = _sampler(self.options, number)
-            self._propose()
+            trials = self._trials()
+            if not any(trial.state.name == "WAITING" for trial in trials):
+                self.study.enqueue_trial(self._drawn(trials))
             trial = self.study.ask(self.distributions)
             same = self._same(trial)
             if same is None:
@@ -246,27 +253,20 @@ class Study:
             self._repeat(trial, same)
         return None
 
-    def _completed(self, trial: Any) -> Any:
-        """A trial whose values were being written down when the study was killed.
+    def _drawn(self, trials: Sequence[Any]) -> dict[str, Any]:
+        """The values of the next trial, drawn apart so that they are written down in one step."""
+        import optuna
 
-        Those that are there are drawn once more, so that the others come out as they would have.
-        """
-        self.study.sampler = _sampler(self.options, trial.number)
-        stored = self.study._storage.get_trial(trial._trial_id)
-        given = stored.system_attrs.get("fixed_params", {})
-        for name, distribution in self.distributions.items():
-            if name in stored.params and name not in given:
-                self.study.sampler.sample_independent(self.study, stored, name, distribution)
-            trial._suggest(name, distribution)
-        return trial
-
-    def _propose(self) -> None:
-        """One of the combinations that are left, where all are tried."""
-        tried = [t.params for t in self._trials()]
-        waiting = any(t.state.name == "WAITING" for t in self._trials())
+        tried = [trial.params for trial in trials]
         left = [one for one in self.untried if one not in tried]
-        if left and not waiting:
-            self.study.enqueue_trial(left[0])
+        if left:
+            return left[0]
+        apart = optuna.create_study(
+            sampler=_sampler(self.options, len(trials)),
+            direction="maximize" if self.options.higher else "minimize",
+        )
+        apart.add_trials(trials)
+        return apart.ask(self.distributions).params
 
     def _same(self, trial: Any) -> Any:
         """A finished trial of the same values: it would end in the same figure."""

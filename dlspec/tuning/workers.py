@@ -27,7 +27,9 @@ _START = (
 class Worker:
     """One process; what it says goes into a queue that the study reads."""
 
-    def __init__(self, events: queue.Queue[Event], log: Path, threads: int | None) -> None:
+    def __init__(
+        self, events: queue.SimpleQueue[Event | None], log: Path, threads: int | None
+    ) -> None:
         environment = dict(os.environ)
         if threads is not None:
             environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -46,7 +48,7 @@ class Worker:
             )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
-    def _listen(self, events: queue.Queue[Event]) -> None:
+    def _listen(self, events: queue.SimpleQueue[Event | None]) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             events.put((self, json.loads(line)))
