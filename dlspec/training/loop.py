@@ -227,6 +227,8 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     state.totals.zero_()
     state.seen = 0
     state.seen_by_step = [0] * len(plan.each_batch)
+    if training.options.after_epoch is not None:
+        training.options.after_epoch(entry)
 
 
 def _keep_best(training: Training, entry: dict[str, Any]) -> None:
@@ -299,7 +301,8 @@ def _finish(training: Training, reporter: Reporter) -> Run:
 
 
 def _test(training: Training, reporter: Reporter) -> Evaluation | None:
-    if len(training.dataset.test) == 0 or not training.objective.single:
+    measured = training.options.test and training.objective.single
+    if len(training.dataset.test) == 0 or not measured:
         return None
     return evaluate_split(
         training.state.models[0],

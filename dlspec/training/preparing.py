@@ -39,6 +39,7 @@ from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
+from dlspec.training.products import note_of_products, use_products
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -63,7 +64,8 @@ def prepare_training(
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    facts["machine"] = machine_facts(numerics)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
     for_training, for_evaluation = prepare(dataset.plan, mixed)
@@ -87,7 +89,8 @@ def prepare_training(
         facts=facts,
         checked=device.type == "cpu",
     )
-    training.notes += [*dataset.notes, *rewritten.notes, _introduction(training)]
+    training.notes += [*dataset.notes, *rewritten.notes, *note_of_products(products)]
+    training.notes.append(_introduction(training))
     open_folder(training, program)
     return training
 
