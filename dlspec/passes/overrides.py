@@ -14,6 +14,7 @@ from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule
+from dlspec.ir.trainoptions import AnyRegularization, Patience, WeightsFile
 from dlspec.passes.options import classes_of
 from dlspec.passes.scope import did_you_mean
 from dlspec.passes.uses import OpenFile, brought, place_of, with_argument, with_default
@@ -248,8 +249,12 @@ def _with_argument(call: tree.Expr, rest: list[str], value: tree.Expr) -> tree.E
 
 def _argument_names(callee: tree.Name | tree.TypeName | tree.Expr) -> tuple[str, ...]:
     """The arguments, in order, of the loss, optimizer, source … that is called."""
-    families = (AnyLoss, AnyOptimizer, AnySchedule, AnyMetric, AnySource, AnyTransform)
-    for cls in (cls for family in families for cls in classes_of(family)):
+    families = (
+        *(AnyLoss, AnyOptimizer, AnySchedule, AnyMetric, AnySource, AnyTransform),
+        AnyRegularization,
+    )
+    classes = [cls for family in families for cls in classes_of(family)]
+    for cls in (*classes, Patience, WeightsFile):
         if isinstance(callee, tree.Name | tree.TypeName) and cls.kind_name() == callee.id:
             return cls.argument_names()
     return ()

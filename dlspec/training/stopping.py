@@ -1,0 +1,22 @@
+"""Early stopping: for how long a figure has not got better.
+
+The function stands by itself: the PyTorch backend copies its source into the files that it
+writes.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def epochs_without_better(figures: list[float], higher: bool, min_delta: float) -> int:
+    """For how many epochs the last better figure has stood, from one figure an epoch.
+
+    higher: whether more is better; min_delta: what counts as better is over this.
+    """
+    best, since = math.inf, 0
+    for figure in figures:
+        value = -figure if higher else figure
+        better = value < best - min_delta
+        best, since = (value, 0) if better else (best, since + 1)
+    return since
