@@ -137,17 +137,27 @@ class Muon(Optimizer):
     momentum: Fraction = Field(0.95, description="momentum")
     nesterov: bool = Field(True, description="Nesterov's momentum")
     eps: PositiveFloat = Field(1e-7, description="least norm that a matrix is divided by")
-    ns_steps: Annotated[
-        int, Field(ge=1, lt=100), Expected("a whole number from 1 to 99")
-    ] = Field(5, description="Newton-Schulz iterations")
+    ns_steps: Annotated[int, Field(ge=1, lt=100), Expected("a whole number from 1 to 99")] = Field(
+        5, description="Newton-Schulz iterations"
+    )
     adjust_lr_fn: Literal["original", "match_rms_adamw"] = Field(
         "original", description="how the rate goes with the shape of a matrix"
     )
-    adamw_lr: Annotated[
-        PositiveFloat | None, Expected("a number greater than 0, or `none`")
-    ] = Field(None, description="learning rate of AdamW, that of the matrices unless told")
+    adamw_lr: Annotated[PositiveFloat | None, Expected("a number greater than 0, or `none`")] = (
+        Field(None, description="learning rate of AdamW, that of the matrices unless told")
+    )
     adamw_betas: Betas = Field((0.9, 0.999), description="decay of AdamW's two moments")
     adamw_weight_decay: NonNegativeFloat = Field(0.01, description="AdamW's weight decay")
+
+    def torch(self) -> Call:
+        call = super().torch()
+        own = {n: v for n, v in call.kwargs.items() if n not in ("adamw_lr", "adamw_weight_decay")}
+        return Call(call.function, (), own)
+
+    def of_others(self) -> dict[str, float]:
+        """What the weights that are no hidden matrices have for themselves."""
+        share = 1.0 if self.adamw_lr is None else self.adamw_lr / self.lr
+        return {"share": share, "weight_decay": self.adamw_weight_decay}
 
 
 AnyOptimizer: TypeAlias = Annotated[

@@ -17,11 +17,10 @@ def follow(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> No
     The average begins with the weights after the first step, as PyTorch's `AveragedModel` does.
     Running statistics are averaged alike; whole numbers, which count batches, are copied.
     """
-    into = list(averaged.state_dict().values())
-    new = list(model.state_dict().values())
-    for old, value in zip(into, new, strict=True):
+    slow: list[torch.Tensor] = [*averaged.parameters(), *averaged.buffers()]
+    now: list[torch.Tensor] = [*model.parameters(), *model.buffers()]
+    for old, new in zip(slow, now, strict=True):
         if step == 0 or not old.is_floating_point():
-            old.copy_(value)
-    if step > 0:
-        pairs = [(a, b) for a, b in zip(into, new, strict=True) if a.is_floating_point()]
-        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
+            old.copy_(new)
+        else:
+            old.lerp_(new, 1 - decay)

@@ -86,7 +86,7 @@ class Muon(torch.optim.Optimizer):
             ratio = math.sqrt(max(1, rows / columns))
         else:
             ratio = 0.2 * math.sqrt(max(rows, columns))
-        weight.add_(matrix.view(weight.shape).to(weight.dtype), alpha=-group["lr"] * ratio)
+        weight.add_(matrix.reshape(weight.shape).to(weight.dtype), alpha=-group["lr"] * ratio)
 
     def _adamw(
         self, weight: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]

@@ -18,9 +18,10 @@ from dlspec.training.device import Numerics
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
-from dlspec.training.order import epoch_order
+from dlspec.training.order import batches_per_epoch, epoch_order
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
+from dlspec.training.stopping import why_stopped
 
 
 @dataclass
@@ -53,6 +54,20 @@ class Training:
     @property
     def epochs(self) -> int:
         return math.ceil(self.steps / self.steps_per_epoch)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ends before its last step, as a sentence; None where it does not."""
+        rule = self.plan.early_stopping
+        if rule is None or self.state.seen:
+            return None
+        higher = self.objective.higher_is_better(rule.metric.removeprefix("val_"))
+        return why_stopped(rule, [e[rule.metric] for e in self.state.history], higher)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has come to its end."""
+        return self.state.step >= self.steps or self.stopped is not None
 
     @property
     def title(self) -> str:
@@ -100,13 +115,15 @@ class Training:
         return [sign * entry[f"val_{name}"] for entry in self.state.history]
 
     def numbers(self, step: int) -> torch.Tensor:
-        """Which examples the batch of a step (from 0) has, where they are gathered."""
+        """Which examples a step (from 0) has, in one batch or several, where they are gathered."""
         epoch, position = divmod(step, self.steps_per_epoch)
+        size = self.plan.examples_per_step
         if self.order is None or self.order[0] != epoch:
             order = epoch_order(self.examples.count, self.plan.seed, epoch)
+            whole = batches_per_epoch(self.examples.count, self.plan.batch_size)
+            order = order[: whole * self.plan.batch_size]
             self.order = (epoch, order.to(self.examples.home))
-        start = position * self.plan.batch_size
-        return self.order[1][start : start + self.plan.batch_size]
+        return self.order[1][position * size : (position + 1) * size]
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""
