@@ -156,8 +156,10 @@ class Muon(Optimizer):
 
     def of_others(self) -> dict[str, float]:
         """What the weights that are no hidden matrices have for themselves."""
-        share = 1.0 if self.adamw_lr is None else self.adamw_lr / self.lr
-        return {"share": share, "weight_decay": self.adamw_weight_decay}
+        own = {"weight_decay": self.adamw_weight_decay}
+        if self.adamw_lr is None:
+            return own
+        return {"lr": self.adamw_lr, "share": self.adamw_lr / self.lr, **own}
 
 
 AnyOptimizer: TypeAlias = Annotated[

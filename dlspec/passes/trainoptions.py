@@ -62,6 +62,12 @@ def _is_none(expression: tree.Expr) -> bool:
 
 
 def _early_stopping(value: tree.Expr, trained: Trained, frame: Frame) -> Patience | None:
+    if not trained.measured:
+        frame.report.error(
+            "E0506", value.span,
+            "`early_stopping` follows the validation split, and a `train` in steps measures none",
+        )  # fmt: skip
+        return None
     plain, figure = _without_metric(value)
     made = option(plain, "way to stop early", "E0508", (Patience,), frame)
     if made is None:
@@ -79,11 +85,12 @@ def _early_stopping(value: tree.Expr, trained: Trained, frame: Frame) -> Patienc
     known = _figures(trained)
     if name not in known:
         frame.report.error(
-            "E0507", span, f"`early_stopping` watches `{name}`, which this `train` does not measure",
+            "E0507", span,
+            f"`early_stopping` watches `{name}`, which this `train` does not measure",
             help=did_you_mean(name, known) or f"it measures {_listed(known)}",
         )  # fmt: skip
         return None
-    if name.startswith("val_") and not (trained.data.validation or trained.data.source.may_divide):
+    if not (trained.data.validation or trained.data.source.may_divide):
         frame.report.error(
             "E0506", span,
             f"`{name}` is of the validation split, which `{trained.data.name}` does not have",
@@ -94,10 +101,8 @@ def _early_stopping(value: tree.Expr, trained: Trained, frame: Frame) -> Patienc
 
 
 def _figures(trained: Trained) -> tuple[str, ...]:
-    """What may be watched: what is minimised, and all figures of the validation split."""
-    if not trained.measured:
-        return trained.figures
-    return ("loss", *(f"val_{name}" for name in trained.figures))
+    """What may be watched: the figures of the validation split."""
+    return tuple(f"val_{name}" for name in trained.figures)
 
 
 def _without_metric(value: tree.Expr) -> tuple[tree.Expr, tree.Expr | None]:

@@ -110,11 +110,14 @@ def muon_groups(
 ) -> list[dict[str, Any]]:
     """Weights in two groups: hidden matrices, and what AdamW changes.
 
-    others: names of weights of two axes and more that are no hidden matrices; of_others: what the
-    second group has for itself, `weight_decay` and `share`, that of its learning rate in the first's.
+    others: names of weights of two axes and more that are no hidden matrices; of_others: what
+    these have for themselves: `weight_decay`, and `lr` with the `share` that it is of the first's.
     """
     hidden: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in named:
         (hidden if weight.ndim > 1 and name not in others else rest).append(weight)
-    return [{"params": hidden, "hidden": True}, {"params": rest, "hidden": False, **of_others}]
+    return [
+        {"params": hidden, "hidden": True, "share": 1.0},
+        {"params": rest, "hidden": False, "share": 1.0, **of_others},
+    ]

@@ -14,7 +14,7 @@ from torch import nn
 
 
 @torch.no_grad()
-def l2(weights: Iterable[nn.Parameter], factor: float) -> None:
+def add_l2(weights: Iterable[nn.Parameter], factor: float) -> None:
     """Add to the gradients that of `factor` times the sum of all squares."""
     for weight in weights:
         if weight.grad is not None and weight.ndim > 1:
@@ -22,7 +22,7 @@ def l2(weights: Iterable[nn.Parameter], factor: float) -> None:
 
 
 @torch.no_grad()
-def l1(weights: Iterable[nn.Parameter], factor: float) -> None:
+def add_l1(weights: Iterable[nn.Parameter], factor: float) -> None:
     """Add to the gradients that of `factor` times the sum of all sizes."""
     for weight in weights:
         if weight.grad is not None and weight.ndim > 1:

@@ -201,6 +201,11 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
             "`plateau` follows the validation split, which is empty; "
             f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
         )
+    if plan.early_stopping is not None and len(dataset.validation) == 0:
+        raise SpecProblem(
+            "`early_stopping` follows the validation split, which is empty; "
+            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
+        )
     if plan.requires and len(dataset.test) == 0:
         raise SpecProblem(
             f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "

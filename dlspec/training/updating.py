@@ -73,7 +73,7 @@ def _gradients(training: Training, step: StepPlan, batch: Batch, count: int) -> 
 def _regularize(training: Training, weights: Sequence[nn.Parameter]) -> None:
     penalty = training.plan.regularization
     if penalty is not None:
-        add = penalties.l2 if penalty.kind == "l2" else penalties.l1
+        add = penalties.add_l2 if penalty.kind == "l2" else penalties.add_l1
         add(weights, penalty.factor)
 
 
