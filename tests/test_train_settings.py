@@ -341,14 +341,29 @@ def test_files_outside_and_files_of_other_kinds_are_refused(tmp_path: Path) -> N
     ):
         with pytest.raises(DataProblem, match=said):
             run(net(f'start_from = "{path}"'), tmp_path / path, None, data_root=inside)
-    hostile = net('start_from = "w.safetensors"').model_dump_json()
-    hostile = hostile.replace("w.safetensors", "../w.safetensors")
-    json_file = inside / "hostile.json"
-    json_file.write_text(hostile)
-    spec = compile_file(json_file)
-    if spec.program is not None:
-        with pytest.raises(DataProblem, match="climbs out"):
-            run(spec.program, tmp_path / "hostile", None, data_root=inside)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"path":"w.safetensors"', '"path":"../w.safetensors"', "climbs out"),
+        ('"metric":"val_loss"', '"metric":"val_f1"', "does not measure `val_f1`"),
+        ('"freeze":["stem"]', '"freeze":["stam"]', "names no layer `stam`"),
+        ('"freeze":["stem"]', '"freeze":["*"]', "leaves nothing of `Net`"),
+        ('"accumulate":2', '"accumulate":0', "accumulate"),
+        ('"ema":0.9', '"ema":1.5', "ema"),
+    ],
+)
+def test_hostile_programs_in_json_are_refused(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    settings = "accumulate = 2\n ema = 0.9\n freeze = [stem]\n early_stopping = patience(3)\n"
+    text = net(settings + 'start_from = "w.safetensors"').model_dump_json()
+    assert old in text
+    file = tmp_path / "hostile.json"
+    file.write_text(text.replace(old, new))
+    (found,) = compile_file(file).diagnostics
+    assert found.code == "E0001" and said in found.message
 
 
 # --- muon ------------------------------------------------------------------------------------

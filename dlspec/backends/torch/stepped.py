@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dlspec.backends.torch import upkeep
-from dlspec.backends.torch.loop import (
-    epochs_text,
-    lengths,
-    narrow,
-    optimizer_text,
-    rate_factor,
-    slice_text,
-)
+from dlspec.backends.torch.loop import narrow, optimizer_text
 from dlspec.backends.torch.objectives import Functions
+from dlspec.backends.torch.pace import epochs_text, lengths, rate_factor, slice_text
 from dlspec.backends.torch.printer import WIDTH, literal, quoted, statement
 from dlspec.ir.graph import Program
 from dlspec.ir.optimizers import Muon
@@ -25,28 +19,21 @@ def stepped_train(
     """`train`: for every batch one step after the other."""
     models = functions.parameters()
     counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
-    first = next(iter(models.values()))
     lines = [
         *_head(functions, models),
         '    """Train in steps. Gives the losses of every step by its name."""',
         '    data = splits["train"]',
         *statement("count = ", f"len(data[{quoted(counted)}])", 4),
-        f"    device = next({first}.parameters()).device",
+        f"    device = next({next(iter(models.values()))}.parameters()).device",
         *upkeep.counted(plan),
         *lengths(plan),
     ]
     if plan.precision == "auto":
         lines.append('    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()')
     lines += upkeep.frozen(plan, models, 4)
-    for step in plan.each_batch:
-        weights = _weights(plan, step, models)
-        if isinstance(step.optimizer, Muon):
-            updated = {name: models[name] for name in step.updates}
-            weights = upkeep.muon_text(program, plan, step.optimizer, updated)
-        text = optimizer_text(step, weights, literal(step.optimizer.lr))
-        lines += statement(f"{_optimizer(step)} = ", text, 4)
-    names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
+    lines += _optimizers(program, plan, models)
     lines += upkeep.averages(plan, list(models.values()))
+    names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
     lines += [
         *statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4),
         "    step = 0",
@@ -71,6 +58,18 @@ def stepped_train(
         "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
     ]
     return "\n".join(lines)
+
+
+def _optimizers(program: Program, plan: TrainPlan, models: dict[str, str]) -> list[str]:
+    lines: list[str] = []
+    for step in plan.each_batch:
+        weights = _weights(plan, step, models)
+        if isinstance(step.optimizer, Muon):
+            updated = {name: models[name] for name in step.updates}
+            weights = upkeep.muon_text(program, plan, step.optimizer, updated)
+        text = optimizer_text(step, weights, literal(step.optimizer.lr))
+        lines += statement(f"{_optimizer(step)} = ", text, 4)
+    return lines
 
 
 def _head(functions: Functions, models: dict[str, str]) -> list[str]:
