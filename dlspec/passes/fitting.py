@@ -16,6 +16,7 @@ from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit, trainoptions
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
+from dlspec.passes.mixtures import takes_mixtures
 from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.requirements import requirements
@@ -88,7 +89,9 @@ def train_plan(
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     if failed or built is None:
         return None
-    return TrainPlan.model_construct(**base, each_batch=built[0]), built[1]
+    whole = TrainPlan.model_construct(**base, each_batch=built[0])
+    good = takes_mixtures(whole, data, built[1], declaration.data.span, frame)
+    return (whole, built[1]) if good else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:

@@ -26,7 +26,7 @@ from dlspec.training.stopping import why_stopped
 
 @dataclass
 class Training:
-    """All that a run works with. Only `state`, `order` and, in a replay, `checked` change.
+    """All that a run works with. Only `state`, `orders` and, in a replay, `checked` change.
 
     checked: the loss of every step is read before the weights change. On the CPU that costs
              nothing; elsewhere it would make each step wait for the device.
@@ -49,7 +49,8 @@ class Training:
     facts: dict[str, Any]
     checked: bool
     notes: list[str] = field(default_factory=list)
-    order: tuple[int, torch.Tensor] | None = None
+    orders: dict[int, torch.Tensor] = field(default_factory=dict)
+    """The order of the examples in the epoch at hand, and in the next where that is begun."""
 
     @property
     def epochs(self) -> int:
@@ -118,12 +119,17 @@ class Training:
         """Which examples a step (from 0) has, in one batch or several, where they are gathered."""
         epoch, position = divmod(step, self.steps_per_epoch)
         size = self.plan.examples_per_step
-        if self.order is None or self.order[0] != epoch:
+        if epoch not in self.orders:
+            self.orders = {e: order for e, order in self.orders.items() if e == epoch - 1}
             order = epoch_order(self.examples.count, self.plan.seed, epoch)
             whole = batches_per_epoch(self.examples.count, self.plan.batch_size)
-            order = order[: whole * self.plan.batch_size]
-            self.order = (epoch, order.to(self.examples.home))
-        return self.order[1][position * size : (position + 1) * size]
+            self.orders[epoch] = order[: whole * self.plan.batch_size].to(self.examples.home)
+        return self.orders[epoch][position * size : (position + 1) * size]
+
+    def batches(self, step: int) -> Iterator[torch.Tensor]:
+        """Which examples each batch has from a step on, to the end of the run."""
+        for number in range(step, self.steps):
+            yield from self.numbers(number).split(self.plan.batch_size)
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import nn
@@ -29,6 +30,7 @@ def batches(training: Training) -> Iterable[Batch]:
 def _prepared(training: Training) -> Iterator[Batch]:
     plan, step = training.plan, training.state.step
     for number, indices in enumerate(training.numbers(step).split(plan.batch_size)):
+        training.examples.expect(islice(training.batches(step), number, None))
         generator = step_generator(plan.seed, step * plan.accumulate + number)
         batch = training.prepare_batch(training.examples.gather(indices), generator)
         yield training.examples.lay_out(batch)
