@@ -18,7 +18,6 @@ Kind = TypeVar("Kind", bound=Option)
 
 PLANNED: dict[str, frozenset[str]] = {
     "optimizer": frozenset({"muon"}),
-    "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
     "source": frozenset(
         {
             "fashion_mnist",

@@ -5,6 +5,7 @@ spec.json           the same as IR: what resuming, evaluating and exporting read
 run.json            versions, device, settings, and at the end the result
 metrics.jsonl       a line an epoch, and lines within epochs
 curves.png          loss and metrics as a picture
+confusion.png       which classes of the test split were taken for which
 best.safetensors    the weights that did best on the validation split
 checkpoints/        the newest two, to go on from
 """
@@ -75,8 +76,9 @@ class RunFolder:
         return facts
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
-        append_line(self.metrics, json.dumps(entry))
+        """Add a line to metrics.jsonl; JSON has no NaN, the figure of a metric without a value."""
+        finite = {n: None if v != v else v for n, v in entry.items()}
+        append_line(self.metrics, json.dumps(finite))
 
     def read_log(self) -> list[dict[str, Any]]:
         """The whole lines of metrics.jsonl."""

@@ -13,6 +13,7 @@ from dlspec.ir.graph import Program
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
+from dlspec.training.confusion import write_confusion
 from dlspec.training.curves import draw_curves
 from dlspec.training.device import exact_float32
 from dlspec.training.durable import write_durably
@@ -128,7 +129,7 @@ def _optimize(
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    return objective.figures(computed, len(next(iter(batch.values()))))
+    return objective.figures([computed], len(next(iter(batch.values()))))
 
 
 def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
@@ -151,21 +152,18 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
 
 def _since_logged(training: Training, clock: Clock, figures: dict[str, float]) -> dict[str, float]:
     """The loss since the last line of the log; of several steps, their means so far."""
-    if training.objective.single:
+    if len(training.objective.losses) == 1:
         return {"loss": clock.since_logged(figures["loss"], training.state.seen)}
     return figures
 
 
 def _running_figures(training: Training) -> dict[str, float]:
     """Means over the epoch so far. Stops the run where the loss is not finite."""
-    state = training.state
-    seen = state.seen_by_step
-    if len(seen) == 1:
-        seen = seen * len(training.objective.names)
-    means = [total / max(n, 1) for total, n in zip(state.totals.tolist(), seen, strict=True)]
-    if not all(map(math.isfinite, means[: len(state.seen_by_step)])):
+    state, objective = training.state, training.objective
+    figures = objective.means(state.totals, state.seen_by_step)
+    if not all(math.isfinite(figures[name]) for name in objective.losses):
         _go_there_again(training)
-    return dict(zip(training.objective.names, means, strict=True))
+    return figures
 
 
 def _go_there_again(training: Training) -> None:
@@ -188,7 +186,7 @@ def _stop(training: Training, plan: StepPlan, batch: dict[str, torch.Tensor]) ->
     step = training.state.step
     with training.numerics.forward():
         cause = explain(training.state.models, training.objective, plan, batch)
-    what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
+    what = "the loss" if len(training.objective.losses) == 1 else f"the loss of `step {plan.name}`"
     raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 
 
@@ -204,11 +202,11 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     seconds = clock.now - clock.last.get("epoch", state.seconds)
     rate = (state.seen - clock.seen_before) / max(seconds, 1e-9)
     clock.seen_before = 0
-    if training.measured_split is not None:
-        figures = measure(
-            state.models[0],
+    if training.validation is not None:
+        figures, _ = measure(
+            state.models,
             training.objective,
-            training.measured_split,
+            training.validation,
             training.prepare_for_evaluation,
             plan.batch_size,
         )
@@ -222,7 +220,7 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     state.history.append(entry)
     training.folder.log(entry)
     reporter.step(state.step, entry["epoch"], {n: entry[n] for n in training.objective.names}, rate)
-    reporter.epoch(epoch_line(entry, training.epochs, training.objective.names))
+    reporter.epoch(epoch_line(entry, training.epochs, training.objective.measured_names))
     clock.last["epoch"], clock.logged = clock.now, (0.0, 0)
     state.totals.zero_()
     state.seen = 0
@@ -278,12 +276,14 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     """Draw the curves, measure the test split with the best weights, write the result down."""
     state, folder = training.state, training.folder
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
-    names = training.objective.names
+    names = training.objective.measured_names
     curves = draw_curves(training.title, state.history, windows, names)
     write_durably(folder.path / "curves.png", curves)
     if state.history:
         state.model.load_state_dict(folder.read_best())
-    test = _test(training, reporter)
+    test = _test(training)
+    if test is not None and test.classes is not None:
+        write_confusion(folder.path, test)
     rate = state.step * training.plan.batch_size / max(state.seconds, 1e-9)
     folder.write_facts(
         {
@@ -298,14 +298,16 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     return Run(folder.path, state.step, tuple(state.history), test, rate)
 
 
-def _test(training: Training, reporter: Reporter) -> Evaluation | None:
-    if len(training.dataset.test) == 0 or not training.objective.single:
+def _test(training: Training) -> Evaluation | None:
+    if len(training.dataset.test) == 0:
         return None
     return evaluate_split(
-        training.state.models[0],
+        training.state.models,
         training.plan,
         training.objective,
         training.dataset.test,
         training.prepare_for_evaluation,
         training.numerics,
+        classes=training.dataset.classes,
+        by_class=True,
     )

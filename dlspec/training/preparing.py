@@ -106,7 +106,7 @@ def first_state(
         )
         for step in plan.each_batch
     )
-    totals = torch.zeros(len(objective.names), dtype=sum_type(device), device=device)
+    totals = torch.zeros(objective.size, dtype=sum_type(device), device=device)
     seen = [0] * len(plan.each_batch)
     paths = tuple(snake_case(name) for name in names)
     return State(models, optimizers, device, totals, seen_by_step=seen, names=paths)

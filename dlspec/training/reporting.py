@@ -6,8 +6,7 @@ import os
 import sys
 from typing import Any, Literal
 
-SHARES = ("accuracy", "top_k")
-"""Metrics that are shown as percentages."""
+from dlspec.ir.metrics import SHARES
 
 
 class Reporter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dlspec.backends.torch.figures import best_before, validated
 from dlspec.backends.torch.loop import (
     epochs_text,
     lengths,
@@ -18,9 +19,12 @@ from dlspec.ir.training import StepPlan, TrainPlan
 
 
 def stepped_train(
-    program: Program, plan: TrainPlan, functions: Functions, *, augments: bool
+    program: Program, plan: TrainPlan, functions: Functions, validation: str, *, augments: bool
 ) -> str:
-    """`train`: for every batch one step after the other."""
+    """`train`: for every batch one step after the other.
+
+    validation: whether there is such a split, `yes`, `no` or `perhaps`.
+    """
     models = functions.parameters()
     counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
     batch = "prepare_batch(data, numbers)"
@@ -42,10 +46,16 @@ def stepped_train(
         weights = _weights(step, models)
         text = optimizer_text(step, weights, literal(step.optimizer.lr))
         lines += statement(f"{_optimizer(step)} = ", text, 4)
+    given = ", ".join(models.values())
+    whole = given if len(models) == 1 else "models"
+    best_lines = best_before(plan, whole)
+    if best_lines and len(models) > 1:
+        best_lines = [f"    models = nn.ModuleList([{given}])", *best_lines]
     names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
     lines += [
         *statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4),
         "    step = 0",
+        *(best_lines if validation != "no" else []),
         f"    for epoch in range({epochs_text(plan)}):",
         *(f"        {model}.train()" for model in models.values()),
         "        order = epoch_order(count, SEED, epoch).to(device)",
@@ -58,7 +68,17 @@ def stepped_train(
         "            step += 1",
         "        means = {n: torch.stack(v[-batches:]).mean() for n, v in losses.items() if v}",
         '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
+        *(
+            validated(plan, given, perhaps=validation == "perhaps", kept=False, whole=whole)
+            if validation != "no"
+            else []
+        ),
         f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
+        *(
+            [f"    {whole}.load_state_dict(best_weights)"]
+            if best_lines and validation != "no"
+            else []
+        ),
         "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
     ]
     return "\n".join(lines)
