@@ -107,6 +107,8 @@ def missing_package(problem: ModuleNotFoundError) -> str:
         "onnxruntime": "onnx",
         "torch": "train",
         "safetensors": "train",
+        "tensorboard": "train",
+        "torchmetrics": "train",
         "pygraphviz": "graph",
         "resvg_py": "graph",
     }

@@ -64,7 +64,8 @@ def comparison(loss: Loss | None, output: TensorType, target: TensorType) -> Com
     if yes_or_no(loss, output, target):
         size = output.shape[0] if output.rank == 1 else 1
         return Comparison("labels", size if isinstance(size, int) else 1)
-    axis = class_axis(output, target)
+    of_values = loss is not None and loss.target == "values"
+    axis = None if of_values else class_axis(output, target)
     size = output.shape[axis] if axis is not None else None
     if target.dtype != "int" or axis is None or not isinstance(size, int):
         return Comparison("values")

@@ -4,6 +4,7 @@ spec.dlnet          the spec with every default filled in and every override app
 spec.json           the same as IR: what resuming, evaluating and exporting read
 run.json            versions, device, settings, and at the end the result
 metrics.jsonl       a line an epoch, and lines within epochs
+events.out.…        the same figures for TensorBoard
 curves.png          loss and metrics as a picture
 confusion.png       which classes of the test split were taken for which
 best.safetensors    the weights that did best on the validation split
@@ -23,6 +24,7 @@ from safetensors.torch import load, save
 
 from dlspec.ir.graph import Program
 from dlspec.training.durable import append_line, remove_partial_files, write_durably
+from dlspec.training.events import EventFile
 from dlspec.training.problems import MachineProblem, SpecProblem
 
 
@@ -34,6 +36,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
         self.best = path / "best.safetensors"
+        self.events = EventFile(path)
 
     def create(self, program: Program, texts: Mapping[str, str], facts: dict[str, Any]) -> None:
         """Make the folder of a new run. Raises SpecProblem where it holds a run already."""
@@ -48,6 +51,7 @@ class RunFolder:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_durably(place, text.encode())
         write_durably(self.path / "spec.json", program.model_dump_json(indent=1).encode())
+        self.events.begin()
         self.write_facts(facts)
 
     def clear_leftovers(self) -> None:
@@ -76,9 +80,13 @@ class RunFolder:
         return facts
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl; JSON has no NaN, the figure of a metric without a value."""
+        """Add a line to metrics.jsonl, and to TensorBoard's events.
+
+        JSON has no NaN, which is the figure of a metric that has no value.
+        """
         finite = {n: None if v != v else v for n, v in entry.items()}
         append_line(self.metrics, json.dumps(finite))
+        self.events.add(finite)
 
     def read_log(self) -> list[dict[str, Any]]:
         """The whole lines of metrics.jsonl."""
@@ -99,6 +107,7 @@ class RunFolder:
         kept = [e for e in self.read_log() if e.get("step", step + 1) <= step]
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_durably(self.metrics, text.encode())
+        self.events.begin(kept)
 
     def write_best(self, model: torch.nn.Module, facts: dict[str, Any]) -> None:
         """Write the weights as best.safetensors, `facts` as JSON in its metadata.

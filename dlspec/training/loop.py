@@ -15,7 +15,7 @@ from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.confusion import write_confusion
 from dlspec.training.curves import draw_curves
-from dlspec.training.device import exact_float32
+from dlspec.training.device import exact_float32, peak_memory
 from dlspec.training.durable import write_durably
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
@@ -137,7 +137,8 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
     state = training.state
     figures = _running_figures(training)
     rate = clock.rate(state.step) * training.plan.batch_size
-    reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
+    epoch = (state.step - 1) // training.steps_per_epoch + 1
+    reporter.step(state.step, epoch, figures, rate, peak_memory(state.device))
     if clock.due("log", LOG_EVERY):
         training.folder.log(
             {
@@ -146,6 +147,7 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
                 "position": state.step / training.steps_per_epoch,
                 **_since_logged(training, clock, figures),
                 "samples_per_second": round(rate, 1),
+                "seconds": round(clock.now, 3),
             }
         )
 
@@ -214,12 +216,14 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     entry |= {
         "learning_rate": state.optimizers[0].param_groups[0]["lr"],
         "samples_per_second": round(rate, 1),
+        "memory": peak_memory(state.device),
         "seconds": round(clock.now, 3),
     }
     _keep_best(training, entry)
     state.history.append(entry)
     training.folder.log(entry)
-    reporter.step(state.step, entry["epoch"], {n: entry[n] for n in training.objective.names}, rate)
+    shown = {name: entry[name] for name in training.objective.names}
+    reporter.step(state.step, entry["epoch"], shown, rate, entry["memory"])
     reporter.epoch(epoch_line(entry, training.epochs, training.objective.measured_names))
     clock.last["epoch"], clock.logged = clock.now, (0.0, 0)
     state.totals.zero_()

@@ -26,10 +26,46 @@ def stepped_train(
     validation: whether there is such a split, `yes`, `no` or `perhaps`.
     """
     models = functions.parameters()
-    counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
     batch = "prepare_batch(data, numbers)"
     if augments:
         batch = "prepare_batch(data, numbers, step_generator(SEED, step))"
+    whole = "models" if len(models) > 1 else next(iter(models.values()))
+    best = best_before(plan, whole) if validation != "no" else []
+    if best and len(models) > 1:
+        best = [f"    models = nn.ModuleList([{', '.join(models.values())}])", *best]
+    lines = [
+        *_preparation(program, plan, functions, models),
+        "    step = 0",
+        *best,
+        f"    for epoch in range({epochs_text(plan)}):",
+        *(f"        {model}.train()" for model in models.values()),
+        "        order = epoch_order(count, SEED, epoch).to(device)",
+        f"        for numbers in order.split(BATCH_SIZE)[:{_slice(plan)}]:",
+        *statement("batch = ", batch, 12),
+    ]
+    for step in plan.each_batch:
+        lines += _step(plan, step, functions, models)
+    lines += [
+        "            step += 1",
+        "        means = {n: torch.stack(v[-batches:]).mean() for n, v in losses.items() if v}",
+        '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
+    ]
+    if validation != "no":
+        given, perhaps = ", ".join(models.values()), validation == "perhaps"
+        lines += validated(plan, given, perhaps=perhaps, kept=False, whole=whole)
+    lines += [
+        f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
+        *([f"    {whole}.load_state_dict(best_weights)"] if best else []),
+        "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
+    ]
+    return "\n".join(lines)
+
+
+def _preparation(
+    program: Program, plan: TrainPlan, functions: Functions, models: dict[str, str]
+) -> list[str]:
+    """The lines before the loop."""
+    counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
     first = next(iter(models.values()))
     lines = [
         *_head(functions, models),
@@ -46,42 +82,9 @@ def stepped_train(
         weights = _weights(step, models)
         text = optimizer_text(step, weights, literal(step.optimizer.lr))
         lines += statement(f"{_optimizer(step)} = ", text, 4)
-    given = ", ".join(models.values())
-    whole = given if len(models) == 1 else "models"
-    best_lines = best_before(plan, whole)
-    if best_lines and len(models) > 1:
-        best_lines = [f"    models = nn.ModuleList([{given}])", *best_lines]
     names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
-    lines += [
-        *statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4),
-        "    step = 0",
-        *(best_lines if validation != "no" else []),
-        f"    for epoch in range({epochs_text(plan)}):",
-        *(f"        {model}.train()" for model in models.values()),
-        "        order = epoch_order(count, SEED, epoch).to(device)",
-        f"        for numbers in order.split(BATCH_SIZE)[:{_slice(plan)}]:",
-        *statement("batch = ", batch, 12),
-    ]
-    for step in plan.each_batch:
-        lines += _step(plan, step, functions, models)
-    lines += [
-        "            step += 1",
-        "        means = {n: torch.stack(v[-batches:]).mean() for n, v in losses.items() if v}",
-        '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
-        *(
-            validated(plan, given, perhaps=validation == "perhaps", kept=False, whole=whole)
-            if validation != "no"
-            else []
-        ),
-        f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
-        *(
-            [f"    {whole}.load_state_dict(best_weights)"]
-            if best_lines and validation != "no"
-            else []
-        ),
-        "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
-    ]
-    return "\n".join(lines)
+    lines += statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4)
+    return lines
 
 
 def _head(functions: Functions, models: dict[str, str]) -> list[str]:
