@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from dlspec.ir.graph import Program
 from dlspec.training.durable import append_line, remove_partial_files, write_durably
 from dlspec.training.events import EventFile
 from dlspec.training.problems import MachineProblem, SpecProblem
+from dlspec.training.weights import DamagedWeights, packed, unpacked
 
 
 class RunFolder:
@@ -110,24 +109,17 @@ class RunFolder:
         self.events.begin(kept)
 
     def write_best(self, model: torch.nn.Module, facts: dict[str, Any]) -> None:
-        """Write the weights as best.safetensors, `facts` as JSON in its metadata.
-
-        Under one key: safetensors writes several in an order that changes.
-        """
-        tensors = {
-            name: tensor.detach().to("cpu", copy=True).contiguous()
-            for name, tensor in model.state_dict().items()
-        }
-        write_durably(self.best, save(tensors, metadata={"dlspec": json.dumps(facts)}))
+        """Write the weights as best.safetensors, `facts` as JSON in its metadata."""
+        write_durably(self.best, packed(model.state_dict(), facts))
 
     def read_best(self) -> dict[str, torch.Tensor]:
         """The best weights by name. Raises MachineProblem where there are none, SpecProblem
         where the file is damaged."""
         try:
-            return load(self.best.read_bytes())
+            return unpacked(self.best.read_bytes())
         except FileNotFoundError:
             raise MachineProblem(
                 f"`{self.path}` has no `best.safetensors` yet: its first epoch is not over"
             ) from None
-        except SafetensorError:
+        except DamagedWeights:
             raise SpecProblem(f"`{self.best}` is damaged") from None

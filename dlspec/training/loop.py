@@ -20,10 +20,11 @@ from dlspec.training.durable import write_durably
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
+from dlspec.training.memory import advice, is_out_of_memory
 from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
 from dlspec.training.order import step_generator
 from dlspec.training.preparing import prepare_training
-from dlspec.training.problems import Interrupted, SpecProblem
+from dlspec.training.problems import Interrupted, MachineProblem, SpecProblem
 from dlspec.training.rates import learning_rate
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
@@ -49,16 +50,40 @@ def train(
     Raises SpecProblem, MachineProblem and DataProblem with a message for users, Interrupted
     after Ctrl-C or SIGTERM, when a checkpoint has been saved.
     """
-    training = prepare_training(program, plan, options, build)
+    training = _prepared(program, plan, options, build)
     reporter = choose_reporter(options.show, training.state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
         with Interruption() as interruption, exact_float32():
-            _fit(training, reporter, interruption)
-        return _finish(training, reporter)
+            full = not _has_room(training, reporter, interruption)
+        if full:
+            raise MachineProblem(advice(training, take_step))
+        return _finish(training)
     finally:
         reporter.close()
+
+
+def _has_room(training: Training, reporter: Reporter, interruption: Interruption) -> bool:
+    """Fit the models. False where memory ran out: by the time, the step's own is free again."""
+    try:
+        _fit(training, reporter, interruption)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
+
+
+def _prepared(
+    program: Program, plan: TrainPlan, options: TrainOptions, build: Builder | None
+) -> Training:
+    try:
+        return prepare_training(program, plan, options, build)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    raise MachineProblem("there is not enough memory for the model and its data")
 
 
 def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> None:
@@ -276,7 +301,7 @@ def _save(training: Training, clock: Clock) -> None:
     clock.last["saved"] = clock.now
 
 
-def _finish(training: Training, reporter: Reporter) -> Run:
+def _finish(training: Training) -> Run:
     """Draw the curves, measure the test split with the best weights, write the result down."""
     state, folder = training.state, training.folder
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
