@@ -13,6 +13,7 @@ from dlspec.ir.data import DataPlan, DataSettings
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
+from dlspec.passes.arguments import option_words
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
@@ -158,8 +159,15 @@ def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
 
 
 def _option(option: Option) -> str:
-    arguments = [f"{name}={_literal(getattr(option, name))}" for name in option.argument_names()]
+    arguments = [f"{name}={_argument(option, name)}" for name in option.argument_names()]
     return f"{option.kind_name()}({', '.join(arguments)})"
+
+
+def _argument(option: Option, name: str) -> str:
+    """An argument as the language writes it: a choice among words has no quotes."""
+    value = getattr(option, name)
+    words = option_words(type(option).model_fields[name].annotation)
+    return value if isinstance(value, str) and value in words else _literal(value)
 
 
 def _literal(value: object) -> str:
