@@ -271,31 +271,25 @@ def test_evaluate_measures_any_split(digits: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("promise", "code"),
+    ("promises", "code"),
     [
-        ("precision >= 99.9%", 1), ("recall >= 99.9%", 1), ("f1 > 99.9%", 1), ("auroc > 0.9999", 1),
-        ("perplexity < 1", 1), ("top_k >= 99.9%", 1), ("loss < 0", 1),
-        ("auroc >= 0.5", 0), ("perplexity < 100", 0),
+        (
+            "precision >= 99.9%; recall >= 99.9%; f1 > 99.9%; auroc > 0.99999; perplexity < 1; "
+            "top_k >= 99.9%; accuracy >= 99.9%; loss < 0",
+            1,
+        ),
+        ("precision > 1%; recall > 1%; f1 > 1%; auroc >= 0.3; perplexity < 100", 0),
     ],
-)  # fmt: skip
-def test_every_metric_can_be_promised(promise: str, code: int, digits: Path) -> None:
-    name, _, _ = promise.partition(" ")
-    made = program(
-        (digits / "small.dlnet")
-        .read_text()
-        .replace("precision  =", f"require {promise}\n precision =")
-    )
-    assert made.trains[0].requires[0].metric == name
-    training = made.trains[0]
-    (digits / name).mkdir(exist_ok=True)
+)
+def test_every_metric_can_be_promised(promises: str, code: int, digits: Path) -> None:
+    said = "\n  ".join(f"require {promise}" for promise in promises.split("; "))
     text = (digits / "small.dlnet").read_text()
-    spec = digits / name / f"{code}.dlnet"
-    spec.write_text(text.replace("precision  =", f"require {promise}\n  precision  ="))
-    folder = digits / name / str(code)
-    done = call("train", str(spec), "--out", str(folder), "--quiet", "--set", "train.steps=2",
-                "--set", "train.epochs=none")  # fmt: skip
+    spec = digits / f"promises{code}.dlnet"
+    spec.write_text(text.replace("precision  =", f"{said}\n  precision  ="))
+    folder = digits / f"promises{code}"
+    done = call("train", str(spec), "--out", str(folder), "--quiet")
     assert done.exit_code == code, done.output
-    assert ("does not hold" in done.stderr) == bool(code)
+    assert done.stderr.count("does not hold") == (said.count("require") if code else 0)
     assert call("evaluate", str(folder)).exit_code == code
 
 
