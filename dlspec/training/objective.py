@@ -12,6 +12,7 @@ from torch import nn
 from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
 from dlspec.ir.losstargets import Comparison, comparison
+from dlspec.ir.mixing import mixing
 from dlspec.ir.objective import PenaltyNode
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers.final import scores_before
@@ -36,6 +37,7 @@ class Computed(NamedTuple):
 class Objective:
     """The losses and the metrics of a plan, computed by the functions that `compile` prints.
 
+    mixes: whether the data mixes training examples, whose targets are then shares of classes.
     losses:  the names of what is minimised: `loss`, or the names of the steps of several.
     names:   of the figures in training: the losses, then the metrics that are counted there.
     measured_names: of the figures of a split, of which there are more.
@@ -44,6 +46,7 @@ class Objective:
 
     def __init__(self, program: Program, plan: TrainPlan) -> None:
         self.plan = plan
+        self.mixes = mixing(program.data[plan.data]) is not None
         self._functions = load_functions(emit_functions(program, plan))
         self._measured = [
             f"{s.objective}.evaluation"
@@ -69,8 +72,11 @@ class Objective:
         """Whether gradients are a part of what is minimised, so that measuring takes them."""
 
     def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
-        """What a step minimises."""
-        return _computed(self._functions[step.objective](*models, batch))
+        """What a step minimises. Metrics compare with the class of the greatest share."""
+        computed = _computed(self._functions[step.objective](*models, batch))
+        if self.mixes and computed.target is not None and computed.target.ndim == 2:
+            return computed._replace(target=computed.target.argmax(1))
+        return computed
 
     def measured(self, models: Sequence[nn.Module], batch: Batch) -> list[Computed]:
         """The same of every step for models that are not being trained, without auxiliaries."""
