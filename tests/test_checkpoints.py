@@ -13,6 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from training_setup import program, run  # noqa: E402
+
 from dlspec.training import durable  # noqa: E402
 from dlspec.training.checkpoint import (  # noqa: E402
     Checkpoint,
@@ -103,6 +105,29 @@ def test_every_flipped_bit_and_every_cut_is_refused(tmp_path: Path, suffix: str)
             read_checkpoint(path.with_suffix(".json"))
         refused += 1
     assert refused == len(whole) * 9
+
+
+@pytest.mark.slow
+def test_damage_to_the_checkpoint_of_a_run_is_refused(tmp_path: Path) -> None:
+    """Every bit of the JSON file and of the tensors' header, bits and cuts from all the rest."""
+    run(program(train__epochs="1"), tmp_path / "run")
+    (place,) = (tmp_path / "run" / "checkpoints").glob("step-*20.json")
+    chance, refused = random.Random(0), 0
+    for path in (place, place.with_suffix(".safetensors")):
+        whole = path.read_bytes()
+        named = len(whole) if path == place else int.from_bytes(whole[:8], "little") + 8
+        rest = range(named * 8, len(whole) * 8)
+        bits = [*range(named * 8), *chance.sample(rest, min(len(rest), 10_000))]
+        cuts = [*range(named), *chance.sample(range(len(whole)), min(len(whole), 2_000))]
+        damaged = itertools.chain((_flipped(whole, b) for b in bits), (whole[:c] for c in cuts))
+        for content in damaged:
+            path.write_bytes(content)
+            with pytest.raises(SpecProblem, match=place.stem):
+                read_checkpoint(place)
+            refused += 1
+        path.write_bytes(whole)
+    assert refused > 30_000
+    print(f"{refused:,} of {refused:,} damaged checkpoints were refused")
 
 
 def test_best_weights_notice_damage() -> None:
