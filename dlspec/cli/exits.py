@@ -118,6 +118,7 @@ def missing_package(problem: ModuleNotFoundError) -> str:
         "safetensors": "train",
         "tensorboard": "train",
         "torchmetrics": "train",
+        "optuna": "tune",
         "pygraphviz": "graph",
         "resvg_py": "graph",
     }

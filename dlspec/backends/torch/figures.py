@@ -8,6 +8,7 @@ from dlspec.backends.torch.borrowed import Borrowed, borrow
 from dlspec.backends.torch.objectives import Functions
 from dlspec.backends.torch.printer import WIDTH, literal, quoted, statement
 from dlspec.backends.torch.steps import final_expression
+from dlspec.backends.torch.upkeep import average_name, averages_kept
 from dlspec.ir.graph import Program
 from dlspec.ir.losstargets import Comparison, comparison
 from dlspec.ir.metrics import AnyMetric, Auroc, Averaged, Confusion, TopK
@@ -276,24 +277,51 @@ def deciding(plan: TrainPlan) -> tuple[str, str] | None:
     return ("loss", "<") if len(plan.losses) == 1 else None
 
 
-def best_before(plan: TrainPlan, whole: str = "model") -> list[str]:
+def watched_higher(plan: TrainPlan) -> bool:
+    """Whether more is better of the figure that may end training early."""
+    return any(m.kind == _watched(plan) and m.higher_is_better for m in plan.metrics)
+
+
+def _watched(plan: TrainPlan) -> str:
+    return plan.early_stopping.metric.removeprefix("val_") if plan.early_stopping else ""
+
+
+def _shown_models(plan: TrainPlan, variables: list[str]) -> tuple[list[str], str]:
+    """The models that are measured and kept, and all of them as one module."""
+    shown = [average_name(v) for v in variables] if plan.ema is not None else variables
+    return shown, shown[0] if len(shown) == 1 else "models"
+
+
+def best_before(plan: TrainPlan, variables: list[str]) -> list[str]:
     """Lines before the loop: no weights are the best yet."""
     decides = deciding(plan)
     if decides is None:
         return []
+    shown, whole = _shown_models(plan, variables)
     worst = "-math.inf" if decides[1] == ">" else "math.inf"
-    return [f"    best, best_weights = {worst}, {whole}.state_dict()"]
+    joined = [f"    models = nn.ModuleList([{', '.join(shown)}])"] if len(shown) > 1 else []
+    return [*joined, f"    best, best_weights = {worst}, {whole}.state_dict()"]
 
 
-def validated(plan: TrainPlan, given: str, *, perhaps: bool, kept: bool, whole: str) -> list[str]:
+def best_after(plan: TrainPlan, variables: list[str]) -> list[str]:
+    """Lines after the loop: the best weights are those of the models."""
+    if deciding(plan) is None:
+        return averages_kept(plan, variables)
+    if len(variables) == 1:
+        return [f"    {variables[0]}.load_state_dict(best_weights)"]
+    return ["    models.load_state_dict(best_weights)", *averages_kept(plan, variables)]
+
+
+def validated(plan: TrainPlan, variables: list[str], *, perhaps: bool, kept: bool) -> list[str]:
     """Lines at the end of an epoch: the validation split, and the best weights.
 
-    given: the models, as arguments; perhaps: whether there may be no such split; kept: whether
-    the schedule follows what it gives; whole: all models as one module.
+    variables: of the models; perhaps: whether there may be no such split; kept: whether the
+    schedule follows what it gives.
     """
-    decides = deciding(plan)
+    decides, watched = deciding(plan), _watched(plan)
+    shown, whole = _shown_models(plan, variables)
     body = [
-        f'figures = measure({given}, splits["validation"])',
+        f'figures = measure({", ".join(shown)}, splits["validation"])',
         "line += f\"  {shown(figures, 'val_')}\"",
     ]
     if decides is not None:
@@ -301,6 +329,7 @@ def validated(plan: TrainPlan, given: str, *, perhaps: bool, kept: bool, whole: 
         turned = "-" if sign == ">" else ""
         body += [
             *([f"decisions.append({turned}figures[{quoted(name)}])"] if kept else []),
+            *([f"watched.append(figures[{quoted(watched)}])"] if watched else []),
             f"if figures[{quoted(name)}] {sign} best:",
             f"    best = figures[{quoted(name)}]",
         ]
