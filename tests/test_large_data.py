@@ -244,9 +244,9 @@ train Small on Photos {
 
 
 def histories(folder: Path) -> list[dict[str, float]]:
-    """What every epoch measured, without times."""
+    """What every epoch measured, without times and memory."""
     return [
-        {name: value for name, value in line.items() if "second" not in name}
+        {name: v for name, v in line.items() if "second" not in name and name != "memory"}
         for line in log(folder)
         if line["kind"] == "epoch"
     ]
