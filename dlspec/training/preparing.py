@@ -33,6 +33,7 @@ from dlspec.training.device import (
 )
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
+from dlspec.training.memory import keep_freed_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
@@ -57,6 +58,8 @@ def prepare_training(
     check_data(fitted, plan, dataset)
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
