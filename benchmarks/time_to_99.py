@@ -81,7 +81,6 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     device = choose_device(options.device)
-    by_hand(options.data, 0, device, passes=0)
     rounds: list[tuple[Done, Done]] = []
     for seed in range(options.rounds):
         hand = by_hand(options.data, seed, device)

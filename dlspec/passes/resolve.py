@@ -16,6 +16,7 @@ from dlspec.ir.search import Search
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
 from dlspec.passes.resolveranges import ranged
 from dlspec.passes.searches import data_heads
+from dlspec.passes.settings import CHAINS
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
@@ -114,7 +115,7 @@ def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
 
 def _data(plan: DataPlan, head: str, ranges: Ranges) -> str:
     settings = {"source": _option(plan.source)}
-    for name in ("transform", "augment"):
+    for name in CHAINS:
         stages = getattr(plan, name)
         if stages:
             settings[name] = " -> ".join(_option(stage) for stage in stages)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlspec.ir.data import AnySource, AnyTransform
+from dlspec.ir.data import AnySource
 from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule
 from dlspec.ir.search import Search
+from dlspec.ir.transforms import AnyTransform
 from dlspec.passes.context import Frame
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.search import as_text

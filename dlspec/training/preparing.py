@@ -17,8 +17,11 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
+from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
+from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
@@ -52,10 +55,11 @@ def prepare_training(
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
     device = choose_device(options.device)
-    dataset = load(program.data[plan.data], options.data_root, options.data)
+    dataset = _loaded(program.data[plan.data], options)
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
+    mixed = mixed_fields(fitted, plan, dataset)
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     if device.type == "cpu":
@@ -67,7 +71,7 @@ def prepare_training(
     facts["machine"] = machine_facts(numerics) | {"products": list(products)}
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
-    for_training, for_evaluation = prepare(dataset.plan)
+    for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
         options=options,
@@ -92,6 +96,10 @@ def prepare_training(
     training.notes.append(_introduction(training))
     open_folder(training, program)
     return training
+
+
+def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
+    return load(plan, options.data_root, options.data, Storage(options.cache_limit))
 
 
 def first_state(
@@ -135,6 +143,14 @@ def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Pr
     if plan.target in dataset.fields or plan.loss is None:
         return program, plan  # `minimize` names its fields itself
     return retargeted(program, plan, found)
+
+
+def mixed_fields(program: Program, plan: TrainPlan, dataset: Dataset) -> dict[str, int]:
+    """The fields that become shares of classes in training. Raises SpecProblem."""
+    try:
+        return mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
+    except ValueError as problem:
+        raise SpecProblem(str(problem)) from problem
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:

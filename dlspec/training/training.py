@@ -25,7 +25,7 @@ from dlspec.training.state import State
 
 @dataclass
 class Training:
-    """All that a run works with. Only `state`, `order` and, in a replay, `checked` change.
+    """All that a run works with. Only `state`, `orders` and, in a replay, `checked` change.
 
     checked: the loss of every step is read before the weights change. On the CPU that costs
              nothing; elsewhere it would make each step wait for the device.
@@ -48,7 +48,8 @@ class Training:
     facts: dict[str, Any]
     checked: bool
     notes: list[str] = field(default_factory=list)
-    order: tuple[int, torch.Tensor] | None = None
+    orders: dict[int, torch.Tensor] = field(default_factory=dict)
+    """The order of the examples in the epoch at hand, and in the next where that is begun."""
 
     @property
     def epochs(self) -> int:
@@ -101,12 +102,17 @@ class Training:
 
     def numbers(self, step: int) -> torch.Tensor:
         """Which examples the batch of a step (from 0) has, where they are gathered."""
+        self.examples.expect(map(self._numbers, range(step, self.steps)))
+        return self._numbers(step)
+
+    def _numbers(self, step: int) -> torch.Tensor:
         epoch, position = divmod(step, self.steps_per_epoch)
-        if self.order is None or self.order[0] != epoch:
+        if epoch not in self.orders:
+            self.orders = {e: order for e, order in self.orders.items() if e == epoch - 1}
             order = epoch_order(self.examples.count, self.plan.seed, epoch)
-            self.order = (epoch, order.to(self.examples.home))
+            self.orders[epoch] = order.to(self.examples.home)
         start = position * self.plan.batch_size
-        return self.order[1][start : start + self.plan.batch_size]
+        return self.orders[epoch][start : start + self.plan.batch_size]
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""
