@@ -254,6 +254,7 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     from pydantic import ValidationError
 
     from dlspec.ir.soundness import fault
+    from dlspec.passes.trainsoundness import setting_fault
 
     source = Source(str(file), "")
     report = Report()
@@ -271,7 +272,7 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     layers = _Layers()
     try:
         program = Program.model_validate_json(data, context={"layers": layers.find})
-        wrong = fault(program, layers.infer)
+        wrong = fault(program, layers.infer) or setting_fault(program)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -14,6 +14,7 @@ from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.search import Search
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
+from dlspec.passes.arguments import option_words
 from dlspec.passes.resolveranges import ranged
 from dlspec.passes.searches import data_heads
 from dlspec.passes.settings import CHAINS
@@ -135,6 +136,12 @@ def _train(plan: TrainPlan, declaration: tree.TrainDeclaration, ranges: Ranges) 
         value = getattr(plan, name)
         if value is not None:
             settings[name] = value if name == "precision" else _literal(value)
+    for name in ("early_stopping", "regularization", "start_from"):
+        option = getattr(plan, name)
+        if option is not None:
+            settings[name] = _option(option)
+    if plan.freeze:
+        settings["freeze"] = _literal(plan.freeze)
     if plan.init is not None:
         settings["init"] = _option(plan.init)
     if plan.metrics:
@@ -174,8 +181,15 @@ def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
 
 
 def _option(option: Option) -> str:
-    arguments = [f"{name}={_literal(getattr(option, name))}" for name in option.argument_names()]
+    arguments = [f"{name}={_argument(option, name)}" for name in option.argument_names()]
     return f"{option.kind_name()}({', '.join(arguments)})"
+
+
+def _argument(option: Option, name: str) -> str:
+    """An argument as the language writes it: one of a few words without quotes."""
+    value = getattr(option, name)
+    words = option_words(type(option).model_fields[name].annotation)
+    return value if isinstance(value, str) and value in words else _literal(value)
 
 
 def _literal(value: object) -> str:

@@ -11,6 +11,7 @@ from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule
 from dlspec.ir.search import Search
+from dlspec.ir.trainoptions import AnyRegularization, Patience, WeightsFile
 from dlspec.ir.transforms import AnyTransform
 from dlspec.passes.context import Frame
 from dlspec.passes.options import classes_of, option
@@ -29,8 +30,12 @@ _NAMED: dict[str, tuple[str, Any]] = {
 
 def argument_names(callee: tree.Expr) -> tuple[str, ...]:
     """The arguments, in order, of the loss, optimizer, source … that is called."""
-    families = (AnyLoss, AnyOptimizer, AnySchedule, AnyMetric, AnySource, AnyTransform)
-    for cls in (cls for family in families for cls in classes_of(family)):
+    families = (
+        *(AnyLoss, AnyOptimizer, AnySchedule, AnyMetric, AnySource, AnyTransform),
+        AnyRegularization,
+    )
+    classes = [cls for family in families for cls in classes_of(family)]
+    for cls in (*classes, Patience, WeightsFile):
         if isinstance(callee, tree.Name | tree.TypeName) and cls.kind_name() == callee.id:
             return cls.argument_names()
     return ()

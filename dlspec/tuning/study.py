@@ -22,6 +22,7 @@ from dlspec.tuning.problems import StudyProblem
 from dlspec.tuning.space import combinations, distributions, settings
 from dlspec.tuning.workers import Event, Worker
 
+
 class Trial(NamedTuple):
     """A trial that is over.
 
