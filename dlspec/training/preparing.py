@@ -62,7 +62,6 @@ def prepare_training(
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
-    mixed = mixed_fields(fitted, plan, dataset)
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
@@ -72,7 +71,7 @@ def prepare_training(
     faster = _made_faster(models, numerics, facts)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
-    for_training, for_evaluation = prepare(dataset.plan, mixed)
+    for_training, for_evaluation = prepare(dataset.plan, mixed_fields(fitted, plan, dataset))
     training = Training(
         plan=plan,
         options=options,
