@@ -14,7 +14,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,10 +34,15 @@ HERE = Path(__file__).parent
 
 
 def prepare(
-    data: str, batch: int, precision: str, device: str = "auto", spec: str = "lenet.dlnet"
+    data: str,
+    batch: int,
+    precision: str,
+    device: str = "auto",
+    spec: str = "lenet.dlnet",
+    further: Mapping[str, str] = MappingProxyType({}),
 ) -> Training:
     """The model of a spec of this folder on `data` (`mnist:FOLDER`), ready for its first step."""
-    overrides = {"train.batch_size": str(batch), "train.precision": precision}
+    overrides = {"train.batch_size": str(batch), "train.precision": precision, **further}
     program = compile_file(HERE / spec, overrides).checked()
     folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
     options = TrainOptions(folder, data=data, device=device, show="nothing")
