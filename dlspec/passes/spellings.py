@@ -297,9 +297,7 @@ def foreign_help(name: str) -> str | None:
         return "a loss is named in a `train`: `loss = cross_entropy`"
     if re.match(r"Random[A-Z]", name):
         return _AUGMENT
-    for cls in all_layers():
-        if cls.operator:
-            continue
+    for cls in (layer for layer in all_layers() if not layer.operator):
         if rank and base == cls.kind and rank in cls.ranks:
             return f"dlspec calls it `{base}{rank}D`, or `{base}` for any number of axes"
         if name in cls.aliases or base in cls.aliases:

@@ -18,6 +18,7 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
+from dlspec.data.rows import Rows
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
@@ -38,6 +39,7 @@ from dlspec.training.device import (
 )
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
+from dlspec.training.freed import keep_freed_memory, return_freed_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
@@ -68,8 +70,7 @@ def prepare_training(
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
-    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
+    faster = _made_faster(models, dataset, numerics, facts)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
@@ -90,10 +91,23 @@ def prepare_training(
         facts=facts,
         checked=device.type == "cpu",
     )
-    training.notes += [*dataset.notes, *rewritten.notes, *note_of_products(products)]
-    training.notes += [*begun, _introduction(training)]
+    training.notes += [*dataset.notes, *rewritten.notes, *faster, *begun, _introduction(training)]
     open_folder(training, program)
     return training
+
+
+def _made_faster(
+    models: tuple[nn.Module, ...], dataset: Dataset, numerics: Numerics, facts: dict[str, Any]
+) -> tuple[str, ...]:
+    """What the processor does better in another way, and what the log says of it."""
+    on_processor = numerics.device.type == "cpu"
+    if any(isinstance(field, Rows) for field in dataset.train.fields.values()):
+        return_freed_memory()
+    elif on_processor:
+        keep_freed_memory()
+    products = use_products(models) if on_processor and numerics.bf16 else ()
+    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
+    return note_of_products(products)
 
 
 def _begun(
