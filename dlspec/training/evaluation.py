@@ -10,6 +10,7 @@ from torch import nn
 from dlspec.data import Split
 from dlspec.ir.training import Requirement, TrainPlan
 from dlspec.training.device import Numerics, exact_float32
+from dlspec.training.distributed import World
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.measuring import measure
 from dlspec.training.objective import Objective
@@ -32,6 +33,7 @@ def evaluate_split(
     split: Split,
     prepare: Callable[[Batch], Batch],
     numerics: Numerics,
+    world: World | None = None,
 ) -> Evaluation:
     """Measure a split and check the plan's `require`s on it.
 
@@ -40,7 +42,7 @@ def evaluate_split(
     """
     examples = Examples(split, numerics._replace(bf16=False))
     with exact_float32():
-        figures = measure(model, objective, examples, prepare, plan.batch_size)
+        figures = measure(model, objective, examples, prepare, plan.batch_size, world or World())
     held = tuple(_check(requirement, figures) for requirement in plan.requires)
     return Evaluation(examples.count, figures, held)
 

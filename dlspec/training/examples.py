@@ -8,6 +8,7 @@ import torch
 
 from dlspec.data import Split
 from dlspec.training.device import Numerics
+from dlspec.training.distributed import World
 
 Batch = dict[str, torch.Tensor]
 
@@ -34,11 +35,14 @@ class Examples:
             batch = {name: field.pin_memory() for name, field in batch.items()}
         return {name: field.to(device, non_blocking=True) for name, field in batch.items()}
 
-    def in_order(self, size: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """All examples in batches of `size`, prepared for evaluation."""
+    def in_order(
+        self, size: int, prepare: Callable[[Batch], Batch], world: World
+    ) -> Iterator[Batch]:
+        """This process's shares of all examples, in batches of `size`, for evaluation."""
         for start in range(0, self.count, size):
             numbers = torch.arange(start, min(start + size, self.count), device=self.home)
-            yield self.lay_out(prepare(self.gather(numbers)))
+            share = world.divide(len(numbers))
+            yield self.lay_out(prepare(self.gather(numbers[share.rows])))
 
     def lay_out(self, batch: Batch) -> Batch:
         """The batch in the memory layout of the run."""

@@ -11,11 +11,12 @@ from torch import nn
 
 from dlspec.ir.graph import Program
 from dlspec.ir.training import StepPlan, TrainPlan
-from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.curves import draw_curves
 from dlspec.training.device import exact_float32
-from dlspec.training.durable import write_durably
+from dlspec.training.distributed import PeerGone, join, peers
+from dlspec.training.distributed_batch import whole_batch
+from dlspec.training.distributed_weights import load_weights
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
@@ -46,10 +47,21 @@ def train(
     build: makes the module; None makes that of the PyTorch backend.
 
     Raises SpecProblem, MachineProblem and DataProblem with a message for users, Interrupted
-    after Ctrl-C or SIGTERM, when a checkpoint has been saved.
+    after Ctrl-C or SIGTERM, when a checkpoint has been saved, PeerGone where another process
+    of the run ended.
     """
-    training = prepare_training(program, plan, options, build)
-    reporter = choose_reporter(options.show, training.state.step, training.steps, training.epochs)
+    world = options.world or join()
+    options = options._replace(world=world, show=options.show if world.first else "nothing")
+    with peers(world, str(options.folder)):
+        run = _train(prepare_training(program, plan, options, build))
+        if options.world is not world:
+            world.leave()
+        return run
+
+
+def _train(training: Training) -> Run:
+    state = training.state
+    reporter = choose_reporter(training.options.show, state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
@@ -72,16 +84,16 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
         take_step(training)
         if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
             _finish_epoch(training, reporter, clock)
-        elif clock.due("read", READ_EVERY):
+        elif training.world.decided(clock.due("read", READ_EVERY)):
             _read(training, reporter, clock)
-        if interruption.requested and state.step < training.steps:
+        if training.world.any(interruption.requested) and state.step < training.steps:
             _save(training, clock)
             folder = training.folder.path
             raise Interrupted(
                 f"stopped after step {state.step:,}, checkpoint saved; "
                 f"`dlspec train --resume {folder}` goes on"
             )
-        if _checkpoint_due(training, clock):
+        if training.world.decided(_checkpoint_due(training, clock)):
             _save(training, clock)
 
 
@@ -90,7 +102,7 @@ def take_step(training: Training) -> None:
     state, plan = training.state, training.plan
     indices = training.numbers(state.step)
     generator = step_generator(plan.seed, state.step)
-    batch = training.prepare_batch(training.examples.gather(indices), generator)
+    batch = training.share_of_batch(indices, generator)
     batch = training.examples.lay_out(batch)
     for number, step in enumerate(plan.each_batch):
         if state.step % step.every == 0:
@@ -111,14 +123,14 @@ def _optimize(
     state, objective = training.state, training.objective
     random_state = torch.get_rng_state() if training.checked else None
     with training.only_updated(step), training.numerics.forward():
-        computed = objective.compute(step, state.models, batch)
-    if training.checked and not math.isfinite(computed.loss.item()):
+        computed = training.computing.compute(number, state.models, state.names, batch)
+    if training.checked and training.world.any(not math.isfinite(computed.loss.item())):
         assert random_state is not None
         torch.set_rng_state(random_state)
-        _stop(training, step, batch)
+        _stop(training, step, batch, computed.loss)
     optimizer = state.optimizers[number]
     optimizer.zero_grad(set_to_none=True)
-    computed.loss.backward()
+    training.computing.backward(computed)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     if step.gradient_clip is not None:
         nn.utils.clip_grad_norm_(weights, step.gradient_clip)
@@ -128,7 +140,7 @@ def _optimize(
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    return objective.figures(computed, len(next(iter(batch.values()))))
+    return training.counted(objective.figures(computed, len(next(iter(batch.values())))))
 
 
 def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
@@ -159,10 +171,10 @@ def _since_logged(training: Training, clock: Clock, figures: dict[str, float]) -
 def _running_figures(training: Training) -> dict[str, float]:
     """Means over the epoch so far. Stops the run where the loss is not finite."""
     state = training.state
-    seen = state.seen_by_step
+    seen, totals = state.seen_by_step, training.world.sum(state.totals)
     if len(seen) == 1:
         seen = seen * len(training.objective.names)
-    means = [total / max(n, 1) for total, n in zip(state.totals.tolist(), seen, strict=True)]
+    means = [total / max(n, 1) for total, n in zip(totals.tolist(), seen, strict=True)]
     if not all(map(math.isfinite, means[: len(state.seen_by_step)])):
         _go_there_again(training)
     return dict(zip(training.objective.names, means, strict=True))
@@ -171,9 +183,10 @@ def _running_figures(training: Training) -> dict[str, float]:
 def _go_there_again(training: Training) -> None:
     """From the last checkpoint, which is good, with a look at every step. Raises SpecProblem."""
     state, last = training.state, training.state.step
-    found = newest_checkpoint(training.folder.checkpoints)
+    found = training.folder.newest_checkpoint()
     assert found is not None, "a run whose steps are not checked begins with a checkpoint"
     restore(state, found.checkpoint)
+    training.world.keep_first(state.totals)
     training.checked = True
     while state.step < last:
         take_step(training)
@@ -183,11 +196,15 @@ def _go_there_again(training: Training) -> None:
     )
 
 
-def _stop(training: Training, plan: StepPlan, batch: dict[str, torch.Tensor]) -> None:
+def _stop(
+    training: Training, plan: StepPlan, batch: dict[str, torch.Tensor], loss: torch.Tensor
+) -> None:
     """Say which layer gave the first value that is not finite. Weights are as before the step."""
     step = training.state.step
-    with training.numerics.forward():
+    with training.numerics.forward(), whole_batch(training.world):
         cause = explain(training.state.models, training.objective, plan, batch)
+    if bool(torch.isfinite(loss)):
+        raise PeerGone("the loss of another process is not finite")
     what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
     raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 
@@ -211,6 +228,7 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
             training.measured_split,
             training.prepare_for_evaluation,
             plan.batch_size,
+            training.world,
         )
         entry |= {f"val_{name}": figure for name, figure in figures.items()}
     entry |= {
@@ -269,7 +287,8 @@ def _save(training: Training, clock: Clock) -> None:
             f"the weight `{broken}` stopped being finite before step {state.step + 1:,}; {ADVICE}"
         )
     state.seconds = clock.now
-    save_checkpoint(training.folder.checkpoints, capture(state, training.checkpoint_facts()))
+    training.world.settle(state.totals)
+    training.folder.save_checkpoint(capture(state, training.checkpoint_facts()))
     clock.saving = clock.now - start
     clock.last["saved"] = clock.now
 
@@ -280,9 +299,9 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
     names = training.objective.names
     curves = draw_curves(training.title, state.history, windows, names)
-    write_durably(folder.path / "curves.png", curves)
+    folder.write("curves.png", curves)
     if state.history:
-        state.model.load_state_dict(folder.read_best())
+        load_weights(state.model, folder.read_best())
     test = _test(training, reporter)
     rate = state.step * training.plan.batch_size / max(state.seconds, 1e-9)
     folder.write_facts(
@@ -308,4 +327,5 @@ def _test(training: Training, reporter: Reporter) -> Evaluation | None:
         training.dataset.test,
         training.prepare_for_evaluation,
         training.numerics,
+        training.world,
     )

@@ -27,12 +27,14 @@ from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.device import (
     Numerics,
     build_optimizer,
-    choose_device,
     choose_numerics,
     machine_facts,
 )
+from dlspec.training.distributed import World
+from dlspec.training.distributed_folder import open_run
+from dlspec.training.distributed_models import Computing
+from dlspec.training.distributed_plan import check_spread, spread_models, spread_note
 from dlspec.training.examples import Examples
-from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
@@ -49,17 +51,22 @@ def prepare_training(
     build: Callable[[], nn.Module] | None = None,
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
-    device = choose_device(options.device)
+    world = options.world or World()
+    device = world.device(options.device)
     dataset = load(program.data[plan.data], options.data_root, options.data)
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
+    check_spread(fitted, plan, world, sharded=options.shard)
+    world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
-    numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    facts["machine"] = machine_facts(numerics)
+    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
+    numerics = choose_numerics(device, plan.precision, models, channels_last)
+    spread, models = spread_models(models, world, device, sharded=options.shard)
+    facts["machine"] = machine_facts(numerics) | {"processes": world.size}
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
     for_training, for_evaluation = prepare(dataset.plan)
@@ -77,13 +84,19 @@ def prepare_training(
         state=first_state(
             program, tuple(place(model, numerics) for model in models), plan, objective, device
         ),
-        folder=RunFolder(options.folder),
+        folder=open_run(options.folder, world),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
         facts=facts,
         checked=device.type == "cpu",
+        world=world,
+        computing=Computing(world, objective, plan, sharded=options.shard),
     )
     training.notes += [*dataset.notes, *rewritten.notes, _introduction(training)]
+    if not world.alone:
+        training.notes += [spread_note(plan, world, device, sharded=options.shard), *spread]
+        world.same("the spec", facts["spec_sha256"])
+        world.same("the data", json.dumps(facts["examples"]))
     open_folder(training, program)
     return training
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from dlspec.ir.training import Requirement
+from dlspec.training.distributed import World
 from dlspec.training.reporting import SHARES
 
 
@@ -22,6 +23,8 @@ class TrainOptions(NamedTuple):
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
     texts:            the spec's files by their names, kept in the run.
+    world:            the processes of the run; None asks the environment, as torchrun sets it.
+    shard:            whether the weights are divided among the processes (FSDP).
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
     """
 
@@ -34,6 +37,8 @@ class TrainOptions(NamedTuple):
     channels_last: bool | None = None
     rewrites: bool = True
     texts: Mapping[str, str] = MappingProxyType({})
+    world: World | None = None
+    shard: bool = False
     show: Literal["auto", "nothing"] = "auto"
 
 

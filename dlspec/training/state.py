@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dlspec.training.checkpoint import Checkpoint
+from dlspec.training.distributed_weights import like, load_weights, whole
 
 
 @dataclass
@@ -87,7 +88,7 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
         for name, tensor in tensors.items()
         if name.startswith("model.")
     }
-    state.model.load_state_dict(weights)
+    load_weights(state.model, weights)
     for number, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer_state(optimizer, number, checkpoint))
     state.totals.copy_(tensors["totals"])
@@ -119,7 +120,7 @@ def _optimizer_state(
         index, name = full_name.removeprefix(head).split(".", 1)
         parameter = parameters[int(index)]
         if name != "step" and tensor.shape == parameter.shape:
-            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+            tensor = like(parameter, tensor)
         values.setdefault(int(index), {})[name] = tensor
     groups = [
         {k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in saved["groups"]
@@ -138,4 +139,4 @@ def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """A copy on the CPU, which shares nothing (tied weights do) and lies as safetensors wants."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
+    return whole(tensor.detach()).to("cpu", copy=True).contiguous()

@@ -15,6 +15,9 @@ from dlspec.data.preparing import EvaluationFunction, TrainingFunction
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.training.device import Numerics
+from dlspec.training.distributed import World
+from dlspec.training.distributed_batch import counted
+from dlspec.training.distributed_models import Computing
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
@@ -47,6 +50,8 @@ class Training:
     steps_per_epoch: int
     facts: dict[str, Any]
     checked: bool
+    world: World
+    computing: Computing
     notes: list[str] = field(default_factory=list)
     order: tuple[int, torch.Tensor] | None = None
 
@@ -107,6 +112,25 @@ class Training:
             self.order = (epoch, order.to(self.examples.home))
         start = position * self.plan.batch_size
         return self.order[1][start : start + self.plan.batch_size]
+
+    def share_of_batch(
+        self, indices: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """This process's share of the batch that has these examples, prepared.
+
+        Where chance has a part, the whole batch is prepared, as any number of processes does.
+        """
+        share = self.world.divide(len(indices))
+        if self.world.alone:
+            return self.prepare_batch(self.examples.gather(indices), generator)
+        if not self.dataset.plan.augment:
+            return self.prepare_batch(self.examples.gather(indices[share.rows]), generator)
+        batch = self.prepare_batch(self.examples.gather(indices), generator)
+        return {name: field[share.rows] for name, field in batch.items()}
+
+    def counted(self, figures: torch.Tensor) -> torch.Tensor:
+        """The sums over this process's share of a batch: nothing of what only stands in."""
+        return counted(self.world, figures)
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""
