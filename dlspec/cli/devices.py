@@ -50,6 +50,8 @@ def together(devices: int | None) -> Iterator[World | None]:
         yield None
         return
     _same_number(devices)
+    # What PyTorch's own log says of lost connections is said better here.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     streams = sys.stdout, sys.stderr
     if os.environ["RANK"] != "0":
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
@@ -109,8 +111,9 @@ def _end(ending: Ending, problem: BaseException, said: str) -> None:
     if not lost:
         ending.waits_for_the_first()
     speaks = ending.speaks(PeerGone(str(problem)) if lost else problem)
-    text = gone(ending) if speaks and lost else ""
-    ending.linger()
+    missing = ending.missing() if lost else []
+    text = gone(ending, missing) if speaks and lost else ""
+    ending.linger(without=range(ending.group.size) if ending.launched and lost else missing)
     if text:
         raise EnvironmentFault(text) from problem
     if not speaks:
@@ -154,7 +157,9 @@ def launch(count: int, arguments: Sequence[str], folder: str) -> int:
             signal.signal(number, handler)
     codes = [child.returncode for child in children]
     if killed and len(asked) < 2:
-        _tell_killed(killed, count, folder)
+        more = " --shard" if "--shard" in arguments else ""
+        resuming = f"dlspec train --resume {folder} --devices {count}{more}"
+        _tell_killed(killed, count, resuming)
         return ENVIRONMENT
     return next((code for code in codes if code not in (0, BY_ANOTHER) and code > 0), max(codes))
 
@@ -209,12 +214,11 @@ def _signal(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
             child.send_signal(number)
 
 
-def _tell_killed(killed: dict[int, int], count: int, folder: str) -> None:
+def _tell_killed(killed: dict[int, int], count: int, resuming: str) -> None:
     listed = ", ".join(
         f"process {rank} of {count} was ended by {signal.Signals(number).name}"
         for rank, number in killed.items()
     )
     message(
-        f"Error: {listed}, and the others with it; "
-        f"`dlspec train --resume {folder} --devices {count}` goes on from the last checkpoint"
+        f"Error: {listed}, and the others with it; `{resuming}` goes on from the last checkpoint"
     )

@@ -19,6 +19,8 @@ from dlspec.training.problems import MachineProblem, Problem, SpecProblem
 
 MEMBER = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """The variables by which torchrun, and `dlspec train --devices`, tell a process its place."""
+LAUNCHER = "DLSPEC_LAUNCHER"
+"""The variable that `dlspec train --devices` sets: its own process id."""
 READY = "ready"
 LONGEST_WAIT = timedelta(minutes=15)
 """How long one process may wait for another, say while that writes a checkpoint."""
@@ -77,6 +79,7 @@ class World:
 
     def __init__(self) -> None:
         self.share = share_of(0, 1, 1)
+        self.folder, self.sharded = "", False
 
     @property
     def alone(self) -> bool:
@@ -125,8 +128,13 @@ class World:
     def keep_first(self, tensor: torch.Tensor) -> None:
         """Leave a tensor in the first process, in place; others get 0."""
 
-    def told(self, folder: str) -> None:
-        """The folder of the run, for messages."""
+    def told(self, folder: str, *, sharded: bool) -> None:
+        """The folder of the run and whether weights are divided, for messages."""
+        self.folder, self.sharded = folder, sharded
+
+    def resuming(self) -> str:
+        """The command by which a run goes on."""
+        return f"`dlspec train --resume {self.folder}`"
 
     def ready(self) -> None:
         """The spec and the data are good: from here on, one process may fail and not another."""
@@ -147,7 +155,6 @@ class Group(World):
         self.rank, self.size = rank, size
         self.local_rank = int(os.environ.get("LOCAL_RANK", rank))
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        self.folder = ""
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(
             backend, store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT
@@ -231,8 +238,11 @@ class Group(World):
                 raise PeerGone(f"another process has another {what} than the first")
             raise SpecProblem(f"{what} of {self} is not that of the first process")
 
-    def told(self, folder: str) -> None:
-        self.folder = folder
+    def resuming(self) -> str:
+        shard = " --shard" if self.sharded else ""
+        if LAUNCHER in os.environ:
+            return f"`dlspec train --resume {self.folder} --devices {self.size}{shard}`"
+        return f"`torchrun … -m dlspec train --resume {self.folder}{shard}`"
 
     def ready(self) -> None:
         if self.first:
@@ -282,16 +292,16 @@ def is_lost(problem: BaseException) -> bool:
 
 
 @contextmanager
-def peers(world: World, folder: str) -> Iterator[None]:
+def peers(world: World, folder: str, *, sharded: bool) -> Iterator[None]:
     """Within, an error of communication is a PeerGone that says how the run goes on."""
-    world.told(folder)
+    world.told(folder, sharded=sharded)
     try:
         yield
     except RuntimeError as problem:
         if world.alone or not is_lost(problem):
             raise
         raise PeerGone(
-            f"another process of this run is gone; `dlspec train --resume {folder}` goes on "
+            f"another process of this run is gone; {world.resuming()} goes on "
             "from the last checkpoint"
         ) from problem
 

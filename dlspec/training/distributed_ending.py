@@ -14,15 +14,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from dlspec.training.distributed import READY, Group, PeerGone
+from dlspec.training.distributed import LAUNCHER, READY, Group, PeerGone
 
 PATIENCE = "DLSPEC_PATIENCE"
 """The variable that says how many seconds a process may give no sign of life."""
-LAUNCHER = "DLSPEC_LAUNCHER"
-"""The variable that `dlspec train --devices` sets: its own process id."""
 BY_ANOTHER = 75
 """The exit code by which a process tells that launcher that it ended because of another."""
 GRACE = 3.0
@@ -54,7 +53,7 @@ class Ending:
         self._set("failed", str(self.group.rank))
         if not self.group.first:
             time.sleep(0.3)  # where all fail alike, the first is to say so
-        return self._claim()
+        return self._claim(alone=self.group.first)
 
     def waits_for_the_first(self) -> None:
         """Leave it to the first process to say what all of them find wrong."""
@@ -70,11 +69,11 @@ class Ending:
         """Nothing is to be watched any more."""
         self._over.set()
 
-    def linger(self) -> None:
+    def linger(self, without: Sequence[int] = ()) -> None:
         """Keep the store, which may live in this process, until the others have ended."""
         self._set(f"ended/{self.group.rank}", "1")
-        if self.group.first and not self.launched:
-            ended = [f"ended/{rank}" for rank in range(1, self.group.size)]
+        if self.group.first:
+            ended = [f"ended/{r}" for r in range(1, self.group.size) if r not in without]
             self._wait(ended, 2 * GRACE)
 
     def _speaks_for_another(self) -> bool:
@@ -85,14 +84,14 @@ class Ending:
                 return False
             time.sleep(0.1)
         lower = (self._has(f"left/{rank}") for rank in range(self.group.rank))
-        return not any(lower) and self._claim()
+        return not any(lower) and self._claim(alone=self.group.rank <= 1)
 
-    def _claim(self) -> bool:
-        """Whether this process is the first that wants to speak; the store's end is its own."""
+    def _claim(self, *, alone: bool) -> bool:
+        """Whether this process is the first that wants to speak. alone: where no store is left."""
         try:
             who = self.store.compare_set("spoken", "", str(self.group.rank))
         except (RuntimeError, ValueError):
-            return self.group.rank <= 1
+            return alone
         return who.decode() == str(self.group.rank)
 
     def _set(self, key: str, value: str) -> None:
@@ -147,7 +146,7 @@ class Ending:
         """End this process at once: it may wait in a library that nothing else reaches."""
         if self._over.is_set():
             return
-        if self._claim():
+        if self._claim(alone=True):
             sys.__stderr__.write(  # type: ignore[union-attr]
                 f"Error: process {other} of {self.group.size} has given no sign of life for "
                 f"{patience:g} seconds; {self.advice()}\n"
@@ -156,15 +155,16 @@ class Ending:
 
     def advice(self) -> str:
         """How the run goes on."""
-        folder = self.group.folder
-        if not folder:
-            return "the run had not begun"
-        return f"`dlspec train --resume {folder}` goes on from the last checkpoint"
+        group = self.group
+        return (
+            f"{group.resuming()} goes on from the last checkpoint"
+            if group.folder
+            else "no run began"
+        )
 
 
-def gone(ending: Ending) -> str:
+def gone(ending: Ending, missing: Sequence[int]) -> str:
     """What is said where processes ended without a word."""
-    missing = ending.missing()
     size = ending.group.size
     listed = ", ".join(map(str, missing)) or "?"
     word = "process" if len(missing) == 1 else "processes"

@@ -52,7 +52,7 @@ def train(
     """
     world = options.world or join()
     options = options._replace(world=world, show=options.show if world.first else "nothing")
-    with peers(world, str(options.folder)):
+    with peers(world, str(options.folder), sharded=options.shard):
         run = _train(prepare_training(program, plan, options, build))
         if options.world is not world:
             world.leave()
@@ -88,10 +88,9 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
             _read(training, reporter, clock)
         if training.world.any(interruption.requested) and state.step < training.steps:
             _save(training, clock)
-            folder = training.folder.path
             raise Interrupted(
                 f"stopped after step {state.step:,}, checkpoint saved; "
-                f"`dlspec train --resume {folder}` goes on"
+                f"{training.world.resuming()} goes on"
             )
         if training.world.decided(_checkpoint_due(training, clock)):
             _save(training, clock)
