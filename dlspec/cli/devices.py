@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlspec.cli.exits import ENVIRONMENT, EnvironmentFault
+from dlspec.cli.exits import ENVIRONMENT, USAGE, EnvironmentFault
 from dlspec.cli.terminal import message
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def together(devices: int | None) -> Iterator[World | None]:
 def _same_number(devices: int | None) -> None:
     size = os.environ["WORLD_SIZE"]
     if devices is not None and str(devices) != size:
+        if os.environ["RANK"] != "0":
+            raise click.exceptions.Exit(USAGE)
         raise click.UsageError(
             f"--devices {devices} contradicts torchrun, which started {size} processes; "
             "leave it out."

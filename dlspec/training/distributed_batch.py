@@ -122,7 +122,7 @@ def _own_stream(mode: WholeBatch, func: Callable[..., Any], *args: Any, **kwargs
 
 def _attention(mode: WholeBatch, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The mean of random weights is out of reach: drawn by this process."""
-    dropout = args[11] if len(args) > 11 else kwargs.get("dropout_p", 0.0)
+    dropout = args[10] if len(args) > 10 else kwargs.get("dropout_p", 0.0)
     if not dropout or not kwargs.get("training", True):
         return func(*args, **kwargs)
     return _own_stream(mode, func, *args, **kwargs)

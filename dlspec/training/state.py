@@ -53,8 +53,9 @@ def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
     for number, optimizer in enumerate(state.optimizers):
         stored = optimizer.state_dict()
         scalars: dict[str, dict[str, Any]] = {}
-        for index, values in stored["state"].items():
-            for name, value in values.items():
+        # In order: bringing divided tensors together takes the same turns in all processes.
+        for index, values in sorted(stored["state"].items()):
+            for name, value in sorted(values.items()):
                 if isinstance(value, torch.Tensor):
                     tensors[f"optimizer.{number}.{index}.{name}"] = _plain(value)
                 else:
