@@ -46,7 +46,7 @@ def train_on(training: Training, numbers: np.ndarray) -> tuple[int, float]:
     """Steps on the examples with these numbers, in order. Gives how many, and the mean loss."""
     state, size = training.state, training.plan.batch_size
     steps = len(numbers) // size
-    training.order = (0, torch.from_numpy(numbers).to(training.examples.home))
+    training.orders = {0: torch.from_numpy(numbers).to(training.examples.home)}
     training.steps = training.steps_per_epoch = steps
     state.step = state.seen = 0
     state.totals.zero_()

@@ -12,17 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dlspec.data import batches, files, images, load, splits
+from dlspec.data import augmenting, batches, colours, files, images, load, splits
 from dlspec.data.preparing import prepare
-from dlspec.ir.data import (
-    CenterCrop,
-    DataPlan,
-    Digits,
-    Normalize,
-    RandomCrop,
-    RandomFlip,
-    Resize,
-)
+from dlspec.ir.data import DataPlan, Digits
+from dlspec.ir.transforms import CenterCrop, Normalize, RandomCrop, RandomFlip, Resize
 
 
 def batch(count: int = 4, channels: int = 3, height: int = 13, width: int = 10) -> torch.Tensor:
@@ -172,6 +165,12 @@ def functions(module) -> list[str]:
             batches,
             "import torch\nimport torch.nn.functional as F\nfrom collections.abc import Sequence",
         ),
+        (
+            augmenting,
+            "import math\nimport torch\nimport torch.nn.functional as F\n"
+            "from collections.abc import Sequence",
+        ),
+        (colours, "import torch"),
         (splits, "import numpy as np\nfrom numpy.typing import NDArray"),
         (
             files,
@@ -180,8 +179,9 @@ def functions(module) -> list[str]:
         ),
         (
             images,
-            "import os, warnings\nfrom collections.abc import Sequence\n"
-            "from concurrent.futures import ThreadPoolExecutor\nfrom pathlib import Path\n"
+            "import os, warnings\nfrom collections import deque\n"
+            "from collections.abc import Iterator, Sequence\n"
+            "from concurrent.futures import Future, ThreadPoolExecutor\nfrom pathlib import Path\n"
             "import numpy as np\nfrom numpy.typing import NDArray\n"
             "from PIL import Image, ImageOps, UnidentifiedImageError\n"
             "ImageSteps = tuple[tuple[str, int, int], ...]",

@@ -18,19 +18,9 @@ from PIL import Image
 
 from dlspec.data import DataProblem, load, parse_replacement
 from dlspec.data.sources import digits_file
-from dlspec.ir.data import (
-    CenterCrop,
-    Digits,
-    Idx,
-    ImageFolder,
-    Mnist,
-    Normalize,
-    Npz,
-    RandomCrop,
-    RandomFlip,
-    Resize,
-)
+from dlspec.ir.data import Digits, Idx, ImageFolder, Mnist, Npz
 from dlspec.ir.datacheck import path_problem, plan_problems, training_order
+from dlspec.ir.transforms import CenterCrop, Normalize, RandomCrop, RandomFlip, Resize
 
 
 def test_digits_are_the_published_ones():

@@ -12,13 +12,9 @@ from data_files import SHARED, idx_bytes, plan, problem
 
 from dlspec.data import DataProblem, load
 from dlspec.data.files import read_idx
-from dlspec.ir.data import (
-    Digits,
-    Idx,
-    Mnist,
-    Resize,
-)
+from dlspec.ir.data import Digits, Idx, Mnist
 from dlspec.ir.datacheck import plan_problems
+from dlspec.ir.transforms import Resize
 from dlspec.ir.types import tensor
 
 

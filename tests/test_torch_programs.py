@@ -106,6 +106,22 @@ def loop_losses(made: Program, folder: Path, steps: int, root: Path = Path()) ->
             "transform = Resize(10) -> CenterCrop(8)\n",
         ),
         ("optimizer = rmsprop(lr=1e-3)\n precision = float32", ""),
+        (
+            "loss = cross_entropy(label_smoothing=0.1)\n precision = float32\n epochs = 1",
+            "augment = RandomRotation(15) -> RandomErasing(0.3) -> MixUp(0.4)\n",
+        ),
+        (
+            "precision = float32\n epochs = 1\n metrics = [accuracy]",
+            "transform = Resize(8) -> Normalize(0.3, 0.4)\n augment = CutMix(probability=0.5)\n"
+            " train_transform = RandomResizedCrop(8, scale=(0.4, 1)) -> ColorJitter(0.3, 0.2) ->"
+            " Normalize(0.3, 0.4) -> RandomFlip\n",
+        ),
+        (
+            "precision = float32\n epochs = 1",
+            "transform = Grayscale -> Resize(8)\n"
+            " train_transform = Grayscale -> Resize(10) -> CenterCrop(8)\n",
+        ),
+        ("precision = float32\n epochs = 1", "train_transform = Resize(10) -> CenterCrop(8)\n"),
     ],
 )
 def test_the_losses_are_those_of_dlspecs_own_loop(
@@ -221,18 +237,23 @@ def test_npz_arrays_and_a_loss_of_numbers(tmp_path: Path) -> None:
     _same_as_the_loop(made, tmp_path, _below(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "chains",
+    [
+        "transform = Resize(8)\n augment = RandomFlip",
+        "transform = Resize(10) -> CenterCrop(8)\n train_transform = RandomResizedCrop(8)",
+        "transform = Resize(8)\n train_transform = Resize(8) -> RandomFlip\n augment = MixUp",
+    ],
+)
 @pytest.mark.parametrize("divided", [False, True])
-def test_image_folders(divided: bool, tmp_path: Path) -> None:
+def test_image_folders(divided: bool, chains: str, tmp_path: Path) -> None:
     images, _ = _pixels(24, 12)
     for number, pixels in enumerate(images):
         part = ("train", "validation", "test")[number // 2 % 3] if divided else ""
         folder = tmp_path / "photos" / part / f"class{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         png(folder / f"{number}.png", pixels)
-    data = (
-        'data D { source = image_folder("photos")\n transform = Resize(8)\n'
-        " augment = RandomFlip\n validation = 20% }\n"
-    )
+    data = f'data D {{ source = image_folder("photos")\n {chains}\n validation = 20% }}\n'
     _same_as_the_loop(spec(QUICK, data), tmp_path, _below(tmp_path))
 
 

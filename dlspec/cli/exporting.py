@@ -107,7 +107,7 @@ def data_inputs(
     for size in sizes:
         if size > len(split):
             return
-        stored = split.take(np.arange(size))
+        stored = split.take(np.arange(size)).in_memory()
         batch = for_evaluation(
             {name: torch.from_numpy(array) for name, array in stored.fields.items()}
         )

@@ -18,6 +18,7 @@ from dlspec.cli.exits import (
     system_message,
 )
 from dlspec.cli.loading import compiled, format_option, report, set_option
+from dlspec.cli.sizes import MemorySize
 from dlspec.cli.terminal import message, result
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class _Train(click.Command):
 )
 @click.option("--data", metavar="SOURCE", help="Other data: mnist:PATH, image_folder:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
+@click.option(
+    "--cache-limit",
+    type=MemorySize(),
+    metavar="SIZE",
+    help="Memory for decoded images, as 2GiB; half of what is free unless told. More stay on disk.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of weights and order.")
 @click.option("--model", metavar="NAME", help="The model to train, where the spec trains several.")
 @click.option(
@@ -173,6 +180,7 @@ def _options(folder: Path, rest: dict[str, Any], root: Path, data: str | None) -
         device=chosen_device(rest["gpu"], rest["device"]),
         data_root=root,
         data=data,
+        cache_limit=rest["cache_limit"],
         checkpoint_every=rest["checkpoint_every"],
         world=rest["world"],
         shard=rest["shard"],

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlspec.data.rows import Rows
 from dlspec.ir.data import DataPlan
 from dlspec.ir.types import TensorType
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any] | Rows]
+"""Fields by name; images may be `Rows` of a file, which have an array's shape and subsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,22 @@ class Split:
         return next(iter(self.fields.values())).shape[0]
 
     def take(self, indices: NDArray[np.int64]) -> Split:
-        """The examples with these numbers, copied."""
+        """The examples with these numbers, copied where they are in memory."""
         return Split({name: array[indices] for name, array in self.fields.items()})
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """How much memory the fields would take that are not in memory."""
+        return sum(one.nbytes for one in self.fields.values() if isinstance(one, Rows))
+
+    def in_memory(self) -> Split:
+        """The same with every field in memory. Raises DataProblem where a row is damaged."""
+        return Split(
+            {
+                name: one.read_all() if isinstance(one, Rows) else one
+                for name, one in self.fields.items()
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +73,13 @@ class Dataset:
 class Stored:
     """What a source holds before it is divided. The splits that it has itself are not None.
 
-    done: how many of the leading transforms reading has already applied.
+    begun: whether reading has done what `while_reading` says.
+    notes: sentences to be logged.
     """
 
     train: Arrays
     validation: Arrays | None = None
     test: Arrays | None = None
     classes: tuple[str, ...] | None = None
-    done: int = 0
+    begun: bool = False
+    notes: tuple[str, ...] = ()

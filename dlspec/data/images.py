@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,22 @@ def images_are_grey(paths: Sequence[Path], steps: ImageSteps) -> tuple[bool, int
     return all_grey, height, width
 
 
+def decode_images(
+    paths: Sequence[Path], grey: bool, steps: ImageSteps
+) -> Iterator[NDArray[np.uint8]]:
+    """The pixels of one image after the other, by `read_image`, some decoded ahead."""
+    workers = min(8, os.cpu_count() or 1)
+    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    # Pillow decodes and resizes outside the interpreter's lock.
+    with ThreadPoolExecutor(workers) as pool:
+        for path in paths:
+            waiting.append(pool.submit(read_image, path, grey, steps))
+            if len(waiting) > 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def read_images(paths: Sequence[Path], steps: ImageSteps) -> NDArray[np.uint8]:
     """The images of `paths` as uint8 [N, channels, height, width], behind `steps`.
 
@@ -180,9 +197,6 @@ def read_images(paths: Sequence[Path], steps: ImageSteps) -> NDArray[np.uint8]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         grey, height, width = images_are_grey(paths, steps)
         images = np.empty((len(paths), 1 if grey else 3, height, width), np.uint8)
-        # Pillow decodes and resizes outside the interpreter's lock.
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            pixels = pool.map(lambda path: read_image(path, grey, steps), paths)
-            for number, image in enumerate(pixels):
-                images[number] = image
+        for number, image in enumerate(decode_images(paths, grey, steps)):
+            images[number] = image
     return images

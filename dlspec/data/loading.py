@@ -11,10 +11,12 @@ import numpy as np
 from dlspec.data.dataset import Arrays, Dataset, Split, Stored
 from dlspec.data.places import Place
 from dlspec.data.problem import WRONG_USAGE, DataProblem
+from dlspec.data.settling import settled
 from dlspec.data.sources import read_source
 from dlspec.data.splits import split_indices
+from dlspec.data.storage import Storage
 from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
-from dlspec.ir.datacheck import fields_behind
+from dlspec.ir.datacheck import fields_behind, training_problem, while_reading
 from dlspec.ir.types import TensorType, tensor
 
 _SOURCES: tuple[type[Digits | Mnist | Idx | ImageFolder | Npz], ...] = (
@@ -57,13 +59,19 @@ def parse_replacement(text: str) -> Digits | Mnist | Idx | ImageFolder | Npz:
         ) from error
 
 
-def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
+def load(
+    plan: DataPlan,
+    root: Path,
+    replacement: str | None = None,
+    storage: Storage = Storage(),  # noqa: B008 - it is immutable
+) -> Dataset:
     """Read a data set and divide it.
 
     plan:        the `data` declaration.
     root:        the folder where its paths start and which they may not leave: the spec's,
                  or `--data-root`.
     replacement: `--data`: another source, whose paths start here and may lead anywhere.
+    storage:     how much memory decoded images may take, and where more of them are kept.
 
     A split that the source has itself is kept, and a share for it is not used but noted.
     Raises DataProblem.
@@ -73,27 +81,32 @@ def load(plan: DataPlan, root: Path, replacement: str | None = None) -> Dataset:
     if replacement is not None:
         source = parse_replacement(replacement)
         place = Place(Path(), confined=False)
-    stored = read_source(source, place, plan.transform)
-    fields = _fields(plan, stored)
-    train, validation, test = _split(plan, stored)
+    stored = read_source(source, place, plan, storage)
+    left = while_reading(plan).plan if stored.begun else plan
+    fields = _fields(left, stored)
+    splits, held = settled(_split(plan, stored), storage)
+    train, validation, test = splits
     return Dataset(
-        plan=plan.model_copy(update={"source": source, "transform": plan.transform[stored.done :]}),
+        plan=left.model_copy(update={"source": source}),
         fields=fields,
         classes=stored.classes,
         train=train,
         validation=validation,
         test=test,
-        notes=_notes(plan, source, stored),
+        notes=(*_notes(plan, source, stored), *stored.notes, *held),
     )
 
 
 def _fields(plan: DataPlan, stored: Stored) -> dict[str, TensorType]:
     """The types behind the transforms, checked against those that the spec was checked with."""
     try:
-        fields = fields_behind(_types(stored.train), plan.transform[stored.done :])
-        fields_behind(_types(stored.train), plan.transform[stored.done :] + plan.augment)
+        fields = fields_behind(_types(stored.train), plan.transform)
+        wrong = training_problem(plan, _types(stored.train))
     except ValueError as error:
         raise DataProblem(f"in `data {plan.name}`: {error}", code="E0606") from error
+    if wrong is not None:
+        message, help = wrong
+        raise DataProblem(f"in `data {plan.name}`: {message}", code="E0606", help=help)
     if plan.fields is not None and dict(plan.fields) != fields:
         raise DataProblem(
             f"`data {plan.name}` should give {_listed(plan.fields)}, and these files give"

@@ -2,52 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
+import torch.nn.functional as F
 
-from dlspec.data import batches
-from dlspec.ir.data import (
-    AnyTransform,
-    CenterCrop,
-    DataPlan,
-    Normalize,
-    RandomCrop,
-    RandomFlip,
-    Resize,
-)
+from dlspec.data import augmenting, batches, colours
+from dlspec.ir.data import DataPlan
 from dlspec.ir.datacheck import training_order
+from dlspec.ir.transforming import call_of
+from dlspec.ir.transforms import AnyTransform
 
 Batch: TypeAlias = dict[str, torch.Tensor]
 TrainingFunction: TypeAlias = Callable[[Batch, torch.Generator], Batch]
 EvaluationFunction: TypeAlias = Callable[[Batch], Batch]
-_Stage: TypeAlias = Callable[[torch.Tensor, torch.Generator | None], torch.Tensor]
+
+_FILES = {"augmenting": augmenting, "batches": batches, "colours": colours}
 
 
-def prepare(plan: DataPlan) -> tuple[TrainingFunction, EvaluationFunction]:
+def prepare(
+    plan: DataPlan, mixed: Mapping[str, int] | None = None
+) -> tuple[TrainingFunction, EvaluationFunction]:
     """The two functions that make the model's inputs of a stored batch.
 
-    plan: `Dataset.plan`, which leaves out what loading has done already.
+    plan:  `Dataset.plan`, which leaves out what loading has done already.
+    mixed: `mixed_classes` of what is trained: the fields that become shares of classes where
+           the plan mixes examples.
 
     Both take fields by name, on any device, and give them anew; images in uint8 become
     float32 in 0 to 1. The first is for training: it takes a generator too and augments.
     The second is for validation, test and prediction.
     """
-    training = [_stage(transform) for transform in training_order(plan)]
-    evaluation = [_stage(transform) for transform in plan.transform]
+    training = [_Stage(transform) for transform in training_order(plan)]
+    evaluation = [_Stage(transform) for transform in plan.transform]
+    classes = dict(mixed or {})
 
     def for_training(batch: Batch, generator: torch.Generator) -> Batch:
-        return _apply(batch, training, generator)
+        shares = {name: _shares(batch[name], count) for name, count in classes.items()}
+        return _apply({**batch, **shares}, training, generator, tuple(shares))
 
     def for_evaluation(batch: Batch) -> Batch:
-        return _apply(batch, evaluation, None)
+        return _apply(batch, evaluation, None, ())
 
     return for_training, for_evaluation
 
 
-def _apply(batch: Batch, stages: list[_Stage], generator: torch.Generator | None) -> Batch:
+class _Stage:
+    """A transform as a function of images and, where it is random, a generator."""
+
+    def __init__(self, transform: AnyTransform) -> None:
+        call = call_of(transform)
+        function: Any = getattr(_FILES[call.file], call.function)
+        self.function = partial(_called, function, call.arguments)
+        self.random, self.mixes = transform.random, transform.mixes
+
+
+def _called(
+    function: Callable[..., Any], arguments: tuple[object, ...], images: torch.Tensor, *more: object
+) -> Any:
+    return function(images, *arguments, *more)
+
+
+def _shares(classes: torch.Tensor, count: int) -> torch.Tensor:
+    return F.one_hot(classes, count).float()
+
+
+def _apply(
+    batch: Batch,
+    stages: list[_Stage],
+    generator: torch.Generator | None,
+    mixed: tuple[str, ...],
+) -> Batch:
+    """The batch behind the stages; `mixed` names its fields that are shares of classes."""
     batch = dict(batch)
     image = batch.get("image")
     if image is None:
@@ -55,44 +83,14 @@ def _apply(batch: Batch, stages: list[_Stage], generator: torch.Generator | None
     if image.dtype == torch.uint8:
         image = image.float() / 255
     for stage in stages:
-        image = stage(image, generator)
+        if not stage.random:
+            image = stage.function(image)
+            continue
+        assert generator is not None, "random transforms are for training alone"
+        image = stage.function(image, generator)
+        if stage.mixes:
+            image, share = image
+            for name in mixed:
+                batch[name] = augmenting.mix_classes(batch[name], share)
     batch["image"] = image
     return batch
-
-
-def _stage(transform: AnyTransform) -> _Stage:
-    match transform:
-        case Resize():
-            return partial(_fixed, batches.resize, _pair(transform.size))
-        case CenterCrop():
-            return partial(_fixed, batches.center_crop, _pair(transform.size))
-        case Normalize():
-            return partial(_fixed, batches.normalize, (transform.mean, transform.std))
-        case RandomCrop():
-            arguments = (*_pair(transform.size), transform.padding)
-            return partial(_random, batches.random_crop, arguments)
-        case RandomFlip():
-            return partial(_random, batches.random_flip, (transform.probability,))
-
-
-def _fixed(
-    function: Callable[..., torch.Tensor],
-    arguments: tuple[object, ...],
-    images: torch.Tensor,
-    generator: torch.Generator | None,
-) -> torch.Tensor:
-    return function(images, *arguments)
-
-
-def _random(
-    function: Callable[..., torch.Tensor],
-    arguments: tuple[object, ...],
-    images: torch.Tensor,
-    generator: torch.Generator | None,
-) -> torch.Tensor:
-    assert generator is not None, "random transforms are for training alone"
-    return function(images, *arguments, generator)
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return size if isinstance(size, tuple) else (size, size)

@@ -13,24 +13,18 @@ from dlspec.data.dataset import Arrays, Stored
 from dlspec.data.files import read_idx, read_mnist
 from dlspec.data.places import Place
 from dlspec.data.problem import DataProblem, told_as_problems
-from dlspec.ir.data import (
-    AnyTransform,
-    CenterCrop,
-    Digits,
-    Idx,
-    ImageFolder,
-    Mnist,
-    Npz,
-    Resize,
-    Source,
-)
+from dlspec.data.storage import Storage
+from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
+from dlspec.ir.datacheck import while_reading
+from dlspec.ir.transforms import CenterCrop, Resize, pair
 
 
-def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...]) -> Stored:
+def read_source(source: Source, place: Place, plan: DataPlan, storage: Storage) -> Stored:
     """Read a source from `place`.
 
-    transform: what will be done to images; a source of image files applies the resizing
-               and cropping at its beginning itself and says so in `Stored.done`.
+    plan:    what will be done to images; a source of image files does itself what
+             `while_reading` says, and says so in `Stored.begun`.
+    storage: where decoded images may be; those of a file are `Rows`.
     Raises DataProblem.
     """
     match source:
@@ -41,7 +35,7 @@ def read_source(source: Source, place: Place, transform: tuple[AnyTransform, ...
         case Idx():
             return _idx(place.file(source.images), place.file(source.labels))
         case ImageFolder():
-            return _image_folder(place, place.folder(source.path), transform)
+            return _image_folder(place, place.folder(source.path), plan, storage)
         case Npz():
             return _npz(place.file(source.path))
         case _:
@@ -65,7 +59,7 @@ def digits_file() -> Path:
 def _digits() -> Stored:
     path = digits_file()
     with told_as_problems(path), np.load(path, allow_pickle=False) as archive:
-        arrays = {"image": archive["image"], "label": archive["label"].astype(np.int64)}
+        arrays: Arrays = {"image": archive["image"], "label": archive["label"].astype(np.int64)}
     return Stored(arrays, classes=tuple("0123456789"))
 
 
@@ -124,12 +118,13 @@ def _npz(path: Path) -> Stored:
     from dlspec.data.arrays import read_npz
 
     with told_as_problems(path):
-        return Stored(read_npz(path))
+        return Stored({**read_npz(path)})
 
 
-def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...]) -> Stored:
+def _image_folder(place: Place, folder: Path, plan: DataPlan, storage: Storage) -> Stored:
     try:
-        from dlspec.data.images import list_images, read_images
+        from dlspec.data.decoded import decoded_images
+        from dlspec.data.images import list_images
     except ModuleNotFoundError as error:
         raise DataProblem(
             "`image_folder` needs Pillow, which is not installed",
@@ -137,7 +132,7 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
             help='pip install "dlspec[train]"',
         ) from error
 
-    steps = leading_steps(transform)
+    steps = image_steps(while_reading(plan).steps)
     with told_as_problems(folder):
         parts = {name: list_images(path) for name, path in split_folders(folder).items()}
         paths = [path for _, files, _ in parts.values() for path in files]
@@ -148,7 +143,7 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
                 extra = sorted(set(own) - set(classes))[0]
                 raise DataProblem(f"{folder / name / extra}: a class that `train` does not have")
         place.check_files(paths)
-        images = read_images(paths, steps)
+        images, note = decoded_images(folder, paths, steps, storage)
     stored: dict[str, Arrays] = {}
     start = 0
     for name, (own, files, labels) in parts.items():
@@ -160,7 +155,8 @@ def _image_folder(place: Place, folder: Path, transform: tuple[AnyTransform, ...
         stored.get("validation"),
         stored.get("test"),
         classes=classes,
-        done=len(steps),
+        begun=True,
+        notes=() if note is None else (note,),
     )
 
 
@@ -187,12 +183,9 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return parts
 
 
-def leading_steps(transform: tuple[AnyTransform, ...]) -> tuple[tuple[str, int, int], ...]:
-    """The resizing and cropping at the beginning of `transform`, as image reading takes it."""
-    steps: list[tuple[str, int, int]] = []
-    for stage in transform:
-        if not isinstance(stage, Resize | CenterCrop):
-            break
-        height, width = stage.size if isinstance(stage.size, tuple) else (stage.size, stage.size)
-        steps.append(("resize" if isinstance(stage, Resize) else "center_crop", height, width))
-    return tuple(steps)
+def image_steps(stages: tuple[Resize | CenterCrop, ...]) -> tuple[tuple[str, int, int], ...]:
+    """Resizing and cropping as image reading takes it."""
+    return tuple(
+        ("resize" if isinstance(stage, Resize) else "center_crop", *pair(stage.size))
+        for stage in stages
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlspec.ir.card import Preparation
-from dlspec.ir.data import AnyTransform, CenterCrop, Normalize, Resize
+from dlspec.ir.transforms import AnyTransform, CenterCrop, Grayscale, Normalize, Resize, pair
 
 Array = NDArray[Any]
 
@@ -38,11 +38,13 @@ def as_float(image: Array) -> Array:
 def _apply(transform: AnyTransform, image: Array) -> Array:
     match transform:
         case Resize():
-            return resize(image, *_pair(transform.size))
+            return resize(image, *pair(transform.size))
         case CenterCrop():
-            return center_crop(image, *_pair(transform.size))
+            return center_crop(image, *pair(transform.size))
         case Normalize():
             return normalize(image, transform.mean, transform.std)
+        case Grayscale():
+            return grayscale(image, transform.channels)
         case _:
             raise ValueError(f"`{transform.kind}` is for training alone")
 
@@ -83,5 +85,9 @@ def normalize(
     return (image - center) / scale
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return size if isinstance(size, tuple) else (size, size)
+def grayscale(image: Array, channels: int) -> Array:
+    """The luma of red, green and blue (ITU-R BT.601) in `channels` equal channels."""
+    if len(image) == 3:
+        weights = np.array([0.299, 0.587, 0.114], np.float32)
+        image = np.tensordot(weights, image, 1)[None]
+    return np.repeat(image, channels, 0)

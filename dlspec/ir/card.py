@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from dlspec.ir.data import AnyTransform
 from dlspec.ir.frozen import Frozen
 from dlspec.ir.graph import Program
+from dlspec.ir.transforms import AnyTransform
 from dlspec.ir.types import DType
 
 PREFIX = "dlspec."

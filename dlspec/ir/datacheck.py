@@ -7,10 +7,12 @@ stands, and the loader, which knows what a file holds, ask them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from dlspec.ir.data import AnyTransform, DataPlan, Normalize, Transform
+from dlspec.ir.data import DataPlan
+from dlspec.ir.transforms import AnyTransform, CenterCrop, Normalize, Resize, Transform
 from dlspec.ir.types import TensorType
 
 
@@ -29,9 +31,49 @@ class PlanProblem(NamedTuple):
 def training_order(plan: DataPlan) -> tuple[AnyTransform, ...]:
     """The transforms of a training batch in order: those before the first `Normalize`,
     `augment`, the rest."""
-    kinds = [isinstance(transform, Normalize) for transform in plan.transform]
+    chain = plan.transform if plan.train_transform is None else plan.train_transform
+    kinds = [isinstance(transform, Normalize) for transform in chain]
     first = kinds.index(True) if True in kinds else len(kinds)
-    return plan.transform[:first] + plan.augment + plan.transform[first:]
+    return chain[:first] + plan.augment + chain[first:]
+
+
+class Reading(NamedTuple):
+    """What reading image files does to every one of them, and what is left to do to batches."""
+
+    steps: tuple[Resize | CenterCrop, ...]
+    plan: DataPlan
+
+
+def while_reading(plan: DataPlan) -> Reading:
+    """The resizing and cropping at the beginning of `transform`, done when files are read.
+
+    With a `train_transform` it is what both begin with; where they do not begin alike, it is
+    a `Resize` at the beginning of `transform`, behind which `train_transform` then stands.
+    """
+    steps: list[Resize | CenterCrop] = []
+    for stage in plan.transform:
+        if not isinstance(stage, Resize | CenterCrop):
+            break
+        steps.append(stage)
+    training = plan.train_transform
+    if training is None:
+        return Reading(tuple(steps), _left(plan, len(steps), 0))
+    alike = 0
+    while alike < min(len(steps), len(training)) and steps[alike] == training[alike]:
+        alike += 1
+    if alike == 0 and steps and isinstance(steps[0], Resize):
+        return Reading((steps[0],), _left(plan, 1, 0))
+    return Reading(tuple(steps[:alike]), _left(plan, alike, alike))
+
+
+def _left(plan: DataPlan, done: int, done_in_training: int) -> DataPlan:
+    training = plan.train_transform
+    return plan.model_copy(
+        update={
+            "transform": plan.transform[done:],
+            "train_transform": None if training is None else training[done_in_training:],
+        }
+    )
 
 
 def fields_behind(
@@ -105,25 +147,74 @@ def _transform_problems(plan: DataPlan) -> list[PlanProblem]:
                 )
             )
     for number, transform in enumerate(plan.augment):
-        if isinstance(transform, Normalize):
+        if transform.changes_meaning:
             problems.append(
                 PlanProblem(
                     "E0606",
                     f"augment.{number}",
-                    "`Normalize` in `augment` would reach training alone",
+                    f"`{transform.kind_name()}` in `augment` would reach training alone",
                     "move it to `transform`",
                 )
             )
-    return problems or _shape_problems(plan)
+    return problems or _meaning_problems(plan) or _shape_problems(plan)
+
+
+def _meaning_problems(plan: DataPlan) -> list[PlanProblem]:
+    """Pixels that would mean other things in training than where the model is measured."""
+    training = plan.train_transform
+    if training is not None:
+        learnt, measured = (
+            [stage for stage in chain if stage.changes_meaning]
+            for chain in (training, plan.transform)
+        )
+        if learnt != measured:
+            pairs = zip_longest(learnt, measured)
+            odd = next(one or other for one, other in pairs if one != other)
+            assert odd is not None
+            return [
+                PlanProblem(
+                    "E0606",
+                    "train_transform",
+                    f"training would see other values than validation and test: "
+                    f"`{odd.kind_name()}` differs between `transform` and `train_transform`",
+                    "write it in both with the same arguments",
+                )
+            ]
+    order = training_order(plan)
+    normalized = [isinstance(stage, Normalize) for stage in order]
+    for place, stage in enumerate(order):
+        if stage.plain_range and True in normalized[:place]:
+            name = stage.kind_name()
+            return [
+                PlanProblem(
+                    "E0606",
+                    _places(plan)[id(stage)],
+                    f"`{name}` works on pixels from 0 to 1, and `Normalize` stands before it",
+                    f"move `{name}` to before `Normalize`",
+                )
+            ]
+    return []
+
+
+def _places(plan: DataPlan) -> dict[int, str]:
+    """The setting of each transform by its identity."""
+    chains = {
+        "transform": plan.transform,
+        "train_transform": plan.train_transform or (),
+        "augment": plan.augment,
+    }
+    return {
+        id(stage): f"{name}.{number}"
+        for name, chain in chains.items()
+        for number, stage in enumerate(chain)
+    }
 
 
 def _shape_problems(plan: DataPlan) -> list[PlanProblem]:
     fields = plan.source.fields()
     if fields is None:
         return []
-    places = {id(t): f"transform.{number}" for number, t in enumerate(plan.transform)}
-    places |= {id(t): f"augment.{number}" for number, t in enumerate(plan.augment)}
-    results: list[dict[str, TensorType]] = []
+    places = _places(plan)
     for chain in (plan.transform, training_order(plan)):
         behind = dict(fields)
         for transform in chain:
@@ -131,20 +222,30 @@ def _shape_problems(plan: DataPlan) -> list[PlanProblem]:
                 behind = fields_behind(behind, (transform,))
             except ValueError as error:
                 return [PlanProblem("E0606", places[id(transform)], str(error))]
-        results.append(behind)
-    evaluation, training = results
-    if training != evaluation:
-        have, want = training["image"].shape_text(), evaluation["image"].shape_text()
-        return [
-            PlanProblem(
-                "E0606",
-                "augment",
-                f"training would see images {have}, validation and test {want}",
-                "let `augment` keep the size of its images, as `RandomCrop(28, padding=2)` does for"
-                " 28×28",
-            )
-        ]
+    wrong = training_problem(plan, fields)
+    if wrong is not None:
+        setting = "augment" if plan.train_transform is None else "train_transform"
+        return [PlanProblem("E0606", setting, *wrong)]
     return []
+
+
+def training_problem(plan: DataPlan, fields: Mapping[str, TensorType]) -> tuple[str, str] | None:
+    """What is wrong, and how to mend it, where training would see images of another shape.
+
+    fields: those of the source.
+    Raises ValueError with a sentence where a transform does not fit.
+    """
+    training = fields_behind(fields, training_order(plan)).get("image")
+    evaluation = fields_behind(fields, plan.transform).get("image")
+    if training is None or evaluation is None or training == evaluation:
+        return None
+    have, want = training.shape_text(), evaluation.shape_text()
+    help = (
+        "let `augment` keep the size of its images, as `RandomCrop(28, padding=2)` does for 28×28"
+        if plan.train_transform is None
+        else "let both chains end in one size"
+    )
+    return f"training would see images {have}, validation and test {want}", help
 
 
 def _split_problems(plan: DataPlan) -> list[PlanProblem]:

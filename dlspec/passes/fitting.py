@@ -16,6 +16,7 @@ from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
 from dlspec.passes import fit
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
+from dlspec.passes.mixtures import takes_mixtures
 from dlspec.passes.onestep import OneStep
 from dlspec.passes.options import classes_of, option
 from dlspec.passes.requirements import requirements
@@ -84,7 +85,9 @@ def train_plan(
     if failed or built is None:
         return None
     steps, objectives = built
-    return TrainPlan.model_construct(**base, each_batch=steps), objectives
+    whole = TrainPlan.model_construct(**base, each_batch=steps)
+    good = takes_mixtures(whole, data, objectives, declaration.data.span, frame)
+    return (whole, objectives) if good else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:

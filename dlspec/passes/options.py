@@ -34,13 +34,6 @@ PLANNED: dict[str, frozenset[str]] = {
     ),
     "transform": frozenset(
         {
-            "RandomResizedCrop",
-            "RandomRotation",
-            "ColorJitter",
-            "RandomErasing",
-            "MixUp",
-            "CutMix",
-            "Grayscale",
             "Standardize",
             "OneHot",
         }

@@ -13,6 +13,7 @@ from dlspec.ir.data import DataPlan, DataSettings
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
+from dlspec.passes.settings import CHAINS
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
@@ -102,7 +103,7 @@ def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
 
 def _data(plan: DataPlan) -> str:
     settings = {"source": _option(plan.source)}
-    for name in ("transform", "augment"):
+    for name in CHAINS:
         stages = getattr(plan, name)
         if stages:
             settings[name] = " -> ".join(_option(stage) for stage in stages)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from dlspec.diagnostics import Label
-from dlspec.ir.data import AnySource, AnyTransform, DataPlan, DataSettings, Transform
+from dlspec.ir.data import AnySource, DataPlan, DataSettings
 from dlspec.ir.data import Source as DataSource
 from dlspec.ir.datacheck import fields_behind, plan_problems
 from dlspec.ir.frozen import Frozen
+from dlspec.ir.transforms import AnyTransform, Transform
 from dlspec.passes.arguments import Given, construct, option_words
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
@@ -22,8 +23,9 @@ from dlspec.source import Span
 from dlspec.syntax import tree
 
 Settings = TypeVar("Settings", bound=Frozen)
-DATA_SETTINGS = ("source", "transform", "augment", *DataSettings.model_fields)
-PLANNED_DATA = frozenset({"train_transform"})
+CHAINS = ("transform", "train_transform", "augment")
+"""The settings that are transforms along arrows."""
+DATA_SETTINGS = ("source", *CHAINS, *DataSettings.model_fields)
 
 
 def gather(
@@ -114,7 +116,7 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
     """The plan of a `data` declaration. None after a mistake."""
     before = len(frame.report.diagnostics)
     misplaced(declaration.body, (), "data", frame)
-    found = gather(declaration.body, DATA_SETTINGS, PLANNED_DATA, "E0601", "data", frame)
+    found = gather(declaration.body, DATA_SETTINGS, frozenset(), "E0601", "data", frame)
     if "source" not in found:
         frame.report.error(
             "E0602",
@@ -123,8 +125,7 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
             help="add `source = digits()`, for example",
         )
     source = _source(found.get("source"), frame)
-    transform = _transforms(found.get("transform"), frame)
-    augment = _transforms(found.get("augment"), frame)
+    chains = {name: _transforms(found.get(name), frame) for name in CHAINS}
     settings = plain_settings(DataSettings, "data", declaration.name.span, found, frame)
     broken = settings is None or any(
         d.severity == "error" for d in frame.report.diagnostics[before:]
@@ -135,13 +136,15 @@ def data_plan(declaration: tree.DataDeclaration, frame: Frame) -> DataPlan | Non
         name=declaration.name.id,
         documentation=declaration.documentation,
         source=source,
-        transform=tuple(t for t, _ in transform),
-        augment=tuple(t for t, _ in augment),
         fields=None,
+        **_stages(chains, found),
         **vars(settings or DataSettings.model_construct()),
     )
-    spans = {f"transform.{i}": span for i, (_, span) in enumerate(transform)}
-    spans |= {f"augment.{i}": span for i, (_, span) in enumerate(augment)}
+    spans = {
+        f"{name}.{number}": span
+        for name, chain in chains.items()
+        for number, (_, span) in enumerate(chain)
+    }
     spans |= {name: statement.value.span for name, statement in found.items()}
     return _checked(plan, spans, frame, broken)
 
@@ -165,6 +168,14 @@ def _transforms(statement: tree.Bind | None, frame: Frame) -> list[tuple[Transfo
         if transform is not None:
             found.append((transform, stage.span))
     return found
+
+
+def _stages(
+    chains: Mapping[str, list[tuple[Transform, Span]]], found: Mapping[str, tree.Bind]
+) -> dict[str, Any]:
+    """The transforms of a plan; there is no `train_transform` where none is written."""
+    stages: dict[str, Any] = {name: tuple(t for t, _ in chain) for name, chain in chains.items()}
+    return stages | ({} if "train_transform" in found else {"train_transform": None})
 
 
 def _checked(

@@ -7,6 +7,7 @@ sent, and nothing of `torch.distributed` is imported.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,7 +22,7 @@ MEMBER = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """The variables by which torchrun, and `dlspec train --devices`, tell a process its place."""
 LAUNCHER = "DLSPEC_LAUNCHER"
 """The variable that `dlspec train --devices` sets: its own process id."""
-READY = "ready"
+READY, FAILED = "ready", "failed"
 LONGEST_WAIT = timedelta(minutes=15)
 """How long one process may wait for another, say while that writes a checkpoint."""
 
@@ -92,8 +93,12 @@ class World:
 
     def divide(self, total: int) -> Share:
         """This process's part of a batch of so many examples, which is the batch at hand now."""
-        self.share = share_of(self.rank, self.size, total)
+        self.share = self.part(total)
         return self.share
+
+    def part(self, total: int) -> Share:
+        """This process's part of a batch of so many examples."""
+        return share_of(self.rank, self.size, total)
 
     def device(self, name: str) -> torch.device:
         """The device of this process. Raises MachineProblem as `choose_device` does."""
@@ -127,6 +132,12 @@ class World:
 
     def keep_first(self, tensor: torch.Tensor) -> None:
         """Leave a tensor in the first process, in place; others get 0."""
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """The first process of every machine goes through it before the others, which find on the
+        disk what it left there."""
+        yield
 
     def told(self, folder: str, *, sharded: bool) -> None:
         """The folder of the run and whether weights are divided, for messages."""
@@ -237,6 +248,17 @@ class Group(World):
             if wanted == text:
                 raise PeerGone(f"another process has another {what} than the first")
             raise SpecProblem(f"{what} of {self} is not that of the first process")
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        key = f"been/{self.rank - self.local_rank}"
+        while self.local_rank and not self.store.check([key]):
+            if self.store.check([FAILED]):
+                raise PeerGone("another process of this run failed")
+            time.sleep(0.05)
+        yield
+        if self.local_rank == 0:
+            self.store.set(key, "1")
 
     def resuming(self) -> str:
         shard = " --shard" if self.sharded else ""

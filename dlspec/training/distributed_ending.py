@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from dlspec.training.distributed import LAUNCHER, READY, Group, PeerGone
+from dlspec.training.distributed import FAILED, LAUNCHER, READY, Group, PeerGone
 
 PATIENCE = "DLSPEC_PATIENCE"
 """The variable that says how many seconds a process may give no sign of life."""
@@ -50,7 +50,7 @@ class Ending:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left is quick
         if isinstance(problem, PeerGone):
             return not self.launched and self._speaks_for_another()
-        self._set("failed", str(self.group.rank))
+        self._set(FAILED, str(self.group.rank))
         if not self.group.first:
             time.sleep(0.3)  # where all fail alike, the first is to say so
         return self._claim(alone=self.group.first)
@@ -58,7 +58,7 @@ class Ending:
     def waits_for_the_first(self) -> None:
         """Leave it to the first process to say what all of them find wrong."""
         if not self.group.first:
-            self._wait([READY], 60.0, also="failed")
+            self._wait([READY], 10.0, also=FAILED)
 
     def missing(self) -> list[int]:
         """The processes that give no answer any more, asked of by all that are left."""
@@ -80,7 +80,7 @@ class Ending:
         self._set(f"left/{self.group.rank}", "1")
         until = time.monotonic() + GRACE
         while time.monotonic() < until:
-            if self._has("failed") or self._has("spoken"):
+            if self._has(FAILED) or self._has("spoken"):
                 return False
             time.sleep(0.1)
         lower = (self._has(f"left/{rank}") for rank in range(self.group.rank))

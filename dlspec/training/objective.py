@@ -12,6 +12,7 @@ from torch import nn
 from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
 from dlspec.ir.metrics import AnyMetric, TopK
+from dlspec.ir.mixing import mixing
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers.final import final_activation, scores_before
 from dlspec.training import metrics
@@ -41,12 +42,14 @@ class Computed(NamedTuple):
 class Objective:
     """The losses and the metrics of a plan, computed by the functions that `compile` prints.
 
+    mixes: whether the data mixes training examples, whose targets are then shares of classes.
     names: of the figures, in the order in which `figures` gives them: `loss`, then the metrics;
            or the names of the steps where there are several.
     """
 
     def __init__(self, program: Program, plan: TrainPlan) -> None:
         self.plan = plan
+        self.mixes = mixing(program.data[plan.data]) is not None
         self._functions = load_functions(emit_functions(program, plan))
         self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
         final = final_activation(program, program.graphs[plan.model], plan.output)
@@ -62,8 +65,11 @@ class Objective:
         return len(self.plan.each_batch) == 1 and len(self.plan.models) == 1
 
     def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
-        """What a step minimises."""
-        return _computed(self._functions[step.objective](*models, batch))
+        """What a step minimises. Metrics compare with the class of the greatest share."""
+        computed = _computed(self._functions[step.objective](*models, batch))
+        if self.mixes and computed.target is not None and computed.target.ndim == 2:
+            return computed._replace(target=computed.target.argmax(1))
+        return computed
 
     def measured(self, model: nn.Module, batch: Batch) -> Computed:
         """The same for a model that is not being trained, whose auxiliaries are left out."""

@@ -17,8 +17,11 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import prepare
+from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
+from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
@@ -53,11 +56,13 @@ def prepare_training(
     """Everything that `train` does before the first step. Raises as `train` does."""
     world = options.world or World()
     device = world.device(options.device)
-    dataset = load(program.data[plan.data], options.data_root, options.data)
+    with world.in_turn():
+        dataset = _loaded(program.data[plan.data], options)
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
     check_spread(fitted, plan, world, sharded=options.shard)
+    mixed = mixed_fields(fitted, plan, dataset)
     world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
@@ -69,7 +74,7 @@ def prepare_training(
     facts["machine"] = machine_facts(numerics) | {"processes": world.size}
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
-    for_training, for_evaluation = prepare(dataset.plan)
+    for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
         options=options,
@@ -99,6 +104,10 @@ def prepare_training(
         world.same("the data", json.dumps(facts["examples"]))
     open_folder(training, program)
     return training
+
+
+def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
+    return load(plan, options.data_root, options.data, Storage(options.cache_limit))
 
 
 def first_state(
@@ -142,6 +151,14 @@ def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Pr
     if plan.target in dataset.fields or plan.loss is None:
         return program, plan  # `minimize` names its fields itself
     return retargeted(program, plan, found)
+
+
+def mixed_fields(program: Program, plan: TrainPlan, dataset: Dataset) -> dict[str, int]:
+    """The fields that become shares of classes in training. Raises SpecProblem."""
+    try:
+        return mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
+    except ValueError as problem:
+        raise SpecProblem(str(problem)) from problem
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:

@@ -19,6 +19,7 @@ class TrainOptions(NamedTuple):
     device:           `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
     data_root:        where the paths of the spec start.
     data:             a source in the stead of the spec's, as `mnist:PATH`.
+    cache_limit:      bytes of memory for decoded images; None is half of what is free.
     checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
@@ -33,6 +34,7 @@ class TrainOptions(NamedTuple):
     device: str = "auto"
     data_root: Path = Path()
     data: str | None = None
+    cache_limit: int | None = None
     checkpoint_every: float | None = None
     channels_last: bool | None = None
     rewrites: bool = True

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from dlspec.data import Dataset
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction
+from dlspec.ir.datacheck import training_order
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.training.device import Numerics
@@ -28,7 +30,7 @@ from dlspec.training.state import State
 
 @dataclass
 class Training:
-    """All that a run works with. Only `state`, `order` and, in a replay, `checked` change.
+    """All that a run works with. Only `state`, `orders` and, in a replay, `checked` change.
 
     checked: the loss of every step is read before the weights change. On the CPU that costs
              nothing; elsewhere it would make each step wait for the device.
@@ -53,7 +55,8 @@ class Training:
     world: World
     computing: Computing
     notes: list[str] = field(default_factory=list)
-    order: tuple[int, torch.Tensor] | None = None
+    orders: dict[int, torch.Tensor] = field(default_factory=dict)
+    """The order of the examples in the epoch at hand, and in the next where that is begun."""
 
     @property
     def epochs(self) -> int:
@@ -106,12 +109,18 @@ class Training:
 
     def numbers(self, step: int) -> torch.Tensor:
         """Which examples the batch of a step (from 0) has, where they are gathered."""
+        batches = map(self._numbers, range(step, self.steps))
+        self.examples.expect(map(self._gathered, batches))
+        return self._numbers(step)
+
+    def _numbers(self, step: int) -> torch.Tensor:
         epoch, position = divmod(step, self.steps_per_epoch)
-        if self.order is None or self.order[0] != epoch:
+        if epoch not in self.orders:
+            self.orders = {e: order for e, order in self.orders.items() if e == epoch - 1}
             order = epoch_order(self.examples.count, self.plan.seed, epoch)
-            self.order = (epoch, order.to(self.examples.home))
+            self.orders[epoch] = order.to(self.examples.home)
         start = position * self.plan.batch_size
-        return self.order[1][start : start + self.plan.batch_size]
+        return self.orders[epoch][start : start + self.plan.batch_size]
 
     def share_of_batch(
         self, indices: torch.Tensor, generator: torch.Generator
@@ -121,12 +130,19 @@ class Training:
         Where chance has a part, the whole batch is prepared, as any number of processes does.
         """
         share = self.world.divide(len(indices))
-        if self.world.alone:
-            return self.prepare_batch(self.examples.gather(indices), generator)
-        if not self.dataset.plan.augment:
-            return self.prepare_batch(self.examples.gather(indices[share.rows]), generator)
-        batch = self.prepare_batch(self.examples.gather(indices), generator)
+        batch = self.prepare_batch(self.examples.gather(self._gathered(indices)), generator)
+        if self.world.alone or not self.random:
+            return batch
         return {name: field[share.rows] for name, field in batch.items()}
+
+    @cached_property
+    def random(self) -> bool:
+        """Whether chance has a part in how training examples are prepared."""
+        return any(stage.random for stage in training_order(self.dataset.plan))
+
+    def _gathered(self, indices: torch.Tensor) -> torch.Tensor:
+        """Those of a batch's examples that this process prepares."""
+        return indices if self.random else indices[self.world.part(len(indices)).rows]
 
     def counted(self, figures: torch.Tensor) -> torch.Tensor:
         """The sums over this process's share of a batch: nothing of what only stands in."""

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dlspec.backends.torch.borrowed import PACKAGE, Borrowed, borrow
 from dlspec.backends.torch.docstrings import docstring
+from dlspec.backends.torch.preparation import Preparation, preparation
 from dlspec.backends.torch.printer import literal, quoted, statement
-from dlspec.ir.data import (
-    AnyTransform,
-    CenterCrop,
-    DataPlan,
-    Digits,
-    Idx,
-    ImageFolder,
-    Mnist,
-    Normalize,
-    Npz,
-    RandomCrop,
-    RandomFlip,
-    Resize,
-)
-from dlspec.ir.datacheck import training_order
-from dlspec.ir.forms import Argument
+from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz
+from dlspec.ir.datacheck import while_reading
+from dlspec.ir.transforms import CenterCrop, Resize, pair
 
 
 class DataPart(NamedTuple):
@@ -32,6 +20,7 @@ class DataPart(NamedTuple):
     splits:   names of the splits that there are in every case.
     possible: names of those that only the files decide on.
     rooted:   whether files are read, so that `--data-root` has a meaning.
+    augments: whether `prepare_batch` takes a generator in training.
     """
 
     borrowed: tuple[Borrowed, ...]
@@ -39,6 +28,7 @@ class DataPart(NamedTuple):
     splits: tuple[str, ...]
     possible: tuple[str, ...]
     rooted: bool
+    augments: bool
 
 
 class Reading(NamedTuple):
@@ -55,19 +45,17 @@ class Reading(NamedTuple):
     counted: str = "label"
 
 
-def data_part(plan: DataPlan, fields: tuple[str, ...]) -> DataPart:
+def data_part(plan: DataPlan, fields: tuple[str, ...], mixed: Mapping[str, int]) -> DataPart:
     """The code for a data set.
 
-    fields: the fields of the data that training uses.
+    fields: the fields of the data that training uses; mixed: `mixed_classes` of what is trained.
     """
-    transform, steps = plan.transform, ()
     if isinstance(plan.source, ImageFolder):
-        steps = _leading(transform)
-        transform = transform[len(steps) :]
-    done = plan.model_copy(update={"transform": transform})
-    borrowed, prepare = _prepare(done, fields)
-    if isinstance(plan.source, ImageFolder):
-        return _folder_part(plan, plan.source, steps, borrowed, prepare)
+        reading = while_reading(plan)
+        prepare = preparation(reading.plan, fields, mixed)
+        return _folder_part(plan, plan.source, reading.steps, prepare)
+    prepare = preparation(plan, fields, mixed)
+    borrowed = prepare.borrowed
     reading = _reading(plan, fields)
     shares = (plan.validation, 0.0 if reading.own_test else plan.test)
     splits = (
@@ -81,7 +69,14 @@ def data_part(plan: DataPlan, fields: tuple[str, ...]) -> DataPart:
     if any(shares):
         borrowed = (borrow("data/splits.py", "split_indices"), *borrowed)
     load = _load(plan, reading, shares, splits)
-    return DataPart((*reading.borrowed, *borrowed), (*load, prepare), splits, (), reading.rooted)
+    return DataPart(
+        (*reading.borrowed, *borrowed),
+        (*load, prepare.code),
+        splits,
+        (),
+        reading.rooted,
+        prepare.augments,
+    )
 
 
 def _load(
@@ -196,24 +191,16 @@ def _labelled(name: str, images: str, labels: str) -> list[str]:
     return statement(f"{name} = ", inner, 4)
 
 
-def _leading(transform: tuple[AnyTransform, ...]) -> tuple[AnyTransform, ...]:
-    """The transforms at the beginning that are done when image files are read."""
-    for place, stage in enumerate(transform):
-        if not isinstance(stage, Resize | CenterCrop):
-            return transform[:place]
-    return transform
-
-
 def _folder_part(
     plan: DataPlan,
     source: ImageFolder,
-    steps: tuple[AnyTransform, ...],
-    borrowed: tuple[Borrowed, ...],
-    prepare: str,
+    steps: tuple[Resize | CenterCrop, ...],
+    prepare: Preparation,
 ) -> DataPart:
     """Image folders may have splits of their own, which only the files tell."""
     done = tuple(
-        ("resize" if isinstance(step, Resize) else "center_crop", *_pair(step)) for step in steps
+        ("resize" if isinstance(step, Resize) else "center_crop", *pair(step.size))
+        for step in steps
     )
     arguments = ", ".join(literal(value) for value in (plan.validation, plan.test, plan.seed))
     head = [
@@ -232,90 +219,18 @@ def _folder_part(
         borrow("data/splits.py", "split_indices"),
         folder,
     )
-    certain = (
-        "train",
-        *(
-            name
-            for name, share in (("validation", plan.validation), ("test", plan.test))
-            if share > 0
-        ),
-    )
+    shares = (("validation", plan.validation), ("test", plan.test))
+    certain = ("train", *(name for name, share in shares if share > 0))
     possible = tuple(name for name in ("validation", "test") if name not in certain)
     load = "\n".join([*head, *lines])
     return DataPart(
-        (*parts, *borrowed), (_tensors(["tensors(data)"]), load, prepare), certain, possible, True
+        (*parts, *prepare.borrowed),
+        (_tensors(["tensors(data)"]), load, prepare.code),
+        certain,
+        possible,
+        True,
+        prepare.augments,
     )
-
-
-def _prepare(plan: DataPlan, fields: tuple[str, ...]) -> tuple[tuple[Borrowed, ...], str]:
-    """`prepare_batch`, which gathers a batch and makes it what the model takes."""
-    order = training_order(plan) if "image" in fields else ()
-    augments = any(stage.random for stage in order)
-    functions = dict.fromkeys(_FUNCTIONS[type(stage)] for stage in order)
-    borrowed = (borrow("data/batches.py", *functions),) if functions else ()
-    generator = ", generator: torch.Generator | None = None" if augments else ""
-    head = f"def prepare_batch(data: Batch, numbers: Tensor{generator}) -> Batch:"
-    if augments:
-        lines = [
-            "def prepare_batch(",
-            "    data: Batch, numbers: Tensor, generator: torch.Generator | None = None",
-            ") -> Batch:",
-            *docstring(
-                "The examples with these numbers as the model takes them, augmented "
-                "with a generator.",
-                4,
-            ),
-        ]
-    else:
-        lines = [head, *docstring("The examples with these numbers as the model takes them.", 4)]
-    gathered = "{name: values[numbers] for name, values in data.items()}"
-    if "image" not in fields:
-        return borrowed, "\n".join([*lines, f"    return {gathered}"])
-    lines += [f"    batch = {gathered}", '    image = batch["image"]']
-    if isinstance(plan.source, Npz):
-        lines += ["    if image.dtype == torch.uint8:", "        image = image.float() / 255"]
-    else:
-        lines[-1] = '    image = batch["image"].float() / 255'
-    for stage in order:
-        if stage.random:
-            lines.append("    if generator is not None:")
-        lines += statement("image = ", _stage(stage), 8 if stage.random else 4)
-    return borrowed, "\n".join([*lines, '    return {**batch, "image": image}'])
-
-
-_FUNCTIONS = {
-    Resize: "resize",
-    CenterCrop: "center_crop",
-    RandomCrop: "random_crop",
-    RandomFlip: "random_flip",
-    Normalize: "normalize",
-}
-
-
-def _stage(stage: AnyTransform) -> str:
-    arguments: tuple[Argument, ...]
-    match stage:
-        case RandomCrop():
-            arguments = (*_pair(stage), stage.padding)
-        case RandomFlip():
-            arguments = (stage.probability,)
-        case Normalize():
-            arguments = (stage.mean, stage.std)
-        case _:
-            arguments = _pair(stage)
-    written = ", ".join(
-        [
-            "image",
-            *(literal(value) for value in arguments),
-            *(["generator"] if stage.random else []),
-        ]
-    )
-    return f"{_FUNCTIONS[type(stage)]}({written})"
-
-
-def _pair(stage: AnyTransform) -> tuple[int, int]:
-    assert isinstance(stage, Resize | CenterCrop | RandomCrop)
-    return stage.size if isinstance(stage.size, tuple) else (stage.size, stage.size)
 
 
 def companion_files(plan: DataPlan) -> dict[str, bytes]:

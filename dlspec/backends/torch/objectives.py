@@ -16,6 +16,7 @@ from dlspec.ir.forms import Unsupported
 from dlspec.ir.graph import CallNode, LayerNode, Program
 from dlspec.ir.losses import Loss
 from dlspec.ir.losstargets import class_axis
+from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.objective import LossNode, NoiseNode, Objective, ObjectiveNode, PenaltyNode
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
@@ -36,6 +37,7 @@ class Functions:
         self.plan = plan
         self.classes = classes
         self.sources: list[str] = []
+        self.mixed = mixed_classes(plan, program.data[plan.data], program.objectives)
         self.names: dict[str, str] = {}
         """Key of an objective to the name of its function."""
         used: set[str] = set()
@@ -259,7 +261,8 @@ class _Function:
         elif loss.target == "classes":
             target = texts[1]
             axis = class_axis(*types)
-            if types[1].shape == (1,) and types[0].rank == 1:
+            # A mixed field has class numbers, and in training shares of classes.
+            if types[1].shape == (1,) and types[0].rank == 1 and not self._mixed(node):
                 target = f"{target}.flatten()"
             elif axis is not None and axis > 0:
                 scores, target = f"{scores}.flatten(0, -2)", f"{target}.flatten()"
@@ -268,6 +271,11 @@ class _Function:
         if loss.own:
             self.borrowed.add(loss.function)
         return f"{loss.function}({', '.join([scores, target, *_keywords(loss, texts[0])])})"
+
+    def _mixed(self, node: LossNode) -> bool:
+        """Whether a loss compares with a field that training examples mix."""
+        fields = {port.value: port.name for port in self.objective.inputs}
+        return fields.get(node.inputs[-1]) in self.functions.mixed
 
 
 def _value_target(texts: list[str], same: bool, dtype: str) -> str:

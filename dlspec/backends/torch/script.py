@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlspec.backends.problem import BackendProblem
 from dlspec.backends.torch.borrowed import Borrowed
 from dlspec.backends.torch.data import DataPart, companion_files, data_part
 from dlspec.backends.torch.docstrings import comment, docstring
@@ -12,8 +13,8 @@ from dlspec.backends.torch.loop import loop_part
 from dlspec.backends.torch.module import emit_module, imported, module_classes
 from dlspec.backends.torch.objectives import model_variable
 from dlspec.backends.torch.printer import literal, quoted, statement
-from dlspec.ir.datacheck import training_order
 from dlspec.ir.graph import Program
+from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.training import Requirement, TrainPlan
 from dlspec.layers import snake_case
 
@@ -31,6 +32,8 @@ _CONSTANTS = (
     "Image",
     "UnidentifiedImageError",
     "ThreadPoolExecutor",
+    "Future",
+    "Iterator",
     "Path",
 )
 """Names of a program beside its classes."""
@@ -47,9 +50,8 @@ def emit(program: Program, model_key: str, plan: TrainPlan | None = None) -> str
     classes, models = _classes(program, plan)
     data_plan = program.data[plan.data]
     fields = _fields(program, plan)
-    data = data_part(data_plan, fields)
-    augments = any(stage.random for stage in training_order(data_plan)) and "image" in fields
-    loop = loop_part(program, plan, models, data.splits, data.possible, augments=augments)
+    data = data_part(data_plan, fields, _mixed(program, plan))
+    loop = loop_part(program, plan, models, data.splits, data.possible, augments=data.augments)
     pieces = [
         *_comment_before("Data", data_plan.documentation, [*_sources(data.borrowed), *data.pieces]),
         *_comment_before("Model", "", list(classes.values())),
@@ -95,6 +97,14 @@ def _fields(program: Program, plan: TrainPlan) -> tuple[str, ...]:
     """The fields of the data that the objectives use."""
     used = (program.objectives[step.objective].inputs for step in plan.each_batch)
     return tuple(dict.fromkeys(port.name for ports in used for port in ports))
+
+
+def _mixed(program: Program, plan: TrainPlan) -> dict[str, int]:
+    """The fields that become shares of classes in training."""
+    try:
+        return mixed_classes(plan, program.data[plan.data], program.objectives)
+    except ValueError as problem:
+        raise BackendProblem("E0504", str(problem), graph=plan.model) from problem
 
 
 def companions(program: Program, plan: TrainPlan | None) -> dict[str, bytes]:
