@@ -304,7 +304,7 @@ def test_ten_times_the_limit_stays_within_it(tmp_path: Path) -> None:
     chain = f"Resize({size}) -> Normalize(0.5, 0.25) -> CenterCrop(8)"
     spec = SPEC.replace("Resize(10) -> CenterCrop(8) -> Normalize(0.5, 0.25)", chain)
     lines = [line for line in spec.splitlines() if "train_tr" not in line and "augment" not in line]
-    spec = "\n".join(lines).replace(("= 3", "= 1")
+    spec = "\n".join(lines).replace("= 3", "= 1")
     photos(tmp_path / "few", 160, 10)
     photos(tmp_path / "many", 10 * limit // (size * size * 3) + 1, 10)
     done = subprocess.run(

@@ -122,7 +122,7 @@ def _train(
     if spec.program is None:
         raise click.exceptions.Exit(SPEC)
     made = spec.program
-    plan = _chosen_plan(made, model, file)
+    plan = chosen_plan(made, model, file)
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
     if _starts_others(rest):
         _start_others(rest, folder, "--out", str(folder))
@@ -196,7 +196,7 @@ def chosen_device(gpu: bool, device: str | None) -> str:
     return device or ("cuda" if gpu else "auto")
 
 
-def _chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
+def chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
     """The `train` of the model named, or the only one."""
     names = [program.graphs[plan.model].name for plan in program.trains]
     if not names:

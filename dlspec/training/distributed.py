@@ -82,6 +82,10 @@ class World:
         self.share = share_of(0, 1, 1)
         self.folder, self.sharded = "", False
 
+    def __deepcopy__(self, memo: object) -> World:
+        """Itself: models that know it are copied for averages."""
+        return self
+
     @property
     def alone(self) -> bool:
         return self.size == 1

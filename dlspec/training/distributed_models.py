@@ -51,9 +51,9 @@ class Computing:
         with whole_batch(self.world, needed=self._draws[number]):
             return cast(Computed, module(batch))
 
-    def backward(self, computed: Computed) -> None:
-        """Gradients of the batch's mean; those of all processes, averaged, are its own."""
-        scale = self.world.share.scale
+    def backward(self, computed: Computed, weight: float = 1.0) -> None:
+        """Gradients of `weight` times the batch's mean: those of all processes, averaged."""
+        scale = self.world.share.scale * weight
         (computed.loss if scale == 1 else computed.loss * scale).backward()
 
     def _prepare(self, number: int, step: _Step, batch: Batch) -> None:

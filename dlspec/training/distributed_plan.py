@@ -10,6 +10,7 @@ from torch import nn
 from dlspec.ir.graph import Program
 from dlspec.ir.nodes import LayerNode
 from dlspec.ir.objective import LossNode, Objective, PenaltyNode, ShuffleNode
+from dlspec.ir.optimizers import Muon
 from dlspec.ir.training import TrainPlan
 from dlspec.training.distributed import World
 from dlspec.training.distributed_batch import draws_for_itself, share_batch_norms
@@ -39,8 +40,19 @@ def check_spread(program: Program, plan: TrainPlan, world: World, *, sharded: bo
                 f"{whose} cannot be divided among {world.size} processes: {reason}; "
                 "it trains in one process"
             )
-    if sharded and (len(plan.each_batch) > 1 or len(plan.models) > 1):
+    if sharded:
+        _check_sharded(plan)
+
+
+def _check_sharded(plan: TrainPlan) -> None:
+    if len(plan.each_batch) > 1 or len(plan.models) > 1:
         raise SpecProblem("`--shard` is for a `train` of one model in one step")
+    if plan.ema is not None:
+        raise SpecProblem("`--shard` has no averaged weights: leave `ema` or `--shard` out")
+    if any(isinstance(step.optimizer, Muon) for step in plan.each_batch):
+        raise SpecProblem(
+            "`muon` works on whole matrices, which `--shard` divides; `adamw` does not"
+        )
 
 
 def _not_a_mean(objective: Objective) -> str | None:

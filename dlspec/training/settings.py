@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -26,6 +26,8 @@ class TrainOptions(NamedTuple):
     texts:            the spec's files by their names, kept in the run.
     world:            the processes of the run; None asks the environment, as torchrun sets it.
     shard:            whether the weights are divided among the processes (FSDP).
+    test:             whether to measure the test split at the end.
+    after_epoch:      is given what the log says of each epoch; what it raises ends the run.
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
     """
 
@@ -42,6 +44,8 @@ class TrainOptions(NamedTuple):
     world: World | None = None
     shard: bool = False
     show: Literal["auto", "nothing"] = "auto"
+    test: bool = True
+    after_epoch: Callable[[dict[str, Any]], None] | None = None
 
 
 class Held(NamedTuple):
