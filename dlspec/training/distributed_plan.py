@@ -72,7 +72,12 @@ def _not_a_mean(objective: Objective) -> str | None:
 
 
 def spread_models(
-    models: Sequence[nn.Module], world: World, device: torch.device, *, sharded: bool
+    models: Sequence[nn.Module],
+    plan: TrainPlan,
+    world: World,
+    device: torch.device,
+    *,
+    sharded: bool,
 ) -> tuple[list[str], tuple[nn.Module, ...]]:
     """Make models ready to see shares of batches; sentences on how, for the log."""
     if world.alone:
@@ -81,7 +86,8 @@ def spread_models(
     normalised = [share_batch_norms(model, world) for model in models]
     if sharded:
         models = [shard(model, world, device) for model in models]
-    return list(_notes(own, any(normalised))), tuple(models)
+    notes = [_shares(plan, world, device, sharded=sharded), *_notes(own, any(normalised))]
+    return notes, tuple(models)
 
 
 def _notes(own: Sequence[str], normalised: bool) -> Iterator[str]:
@@ -97,7 +103,7 @@ def _notes(own: Sequence[str], normalised: bool) -> Iterator[str]:
         )
 
 
-def spread_note(plan: TrainPlan, world: World, device: torch.device, *, sharded: bool) -> str:
+def _shares(plan: TrainPlan, world: World, device: torch.device, *, sharded: bool) -> str:
     """One sentence about the processes and their shares of a batch."""
     least, over = divmod(plan.batch_size, world.size)
     shares = f"{least} examples" if not over else f"{least} or {least + 1} examples"

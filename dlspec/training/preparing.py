@@ -38,7 +38,7 @@ from dlspec.training.device import (
 from dlspec.training.distributed import World
 from dlspec.training.distributed_folder import open_run
 from dlspec.training.distributed_models import Computing
-from dlspec.training.distributed_plan import check_spread, spread_models, spread_note
+from dlspec.training.distributed_plan import check_spread, spread_models
 from dlspec.training.examples import Examples
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
@@ -60,30 +60,16 @@ def prepare_training(
     """Everything that `train` does before the first step. Raises as `train` does."""
     world = options.world or World()
     device = world.device(options.device)
-    with world.in_turn():
-        dataset = _loaded(program.data[plan.data], options)
-    facts = run_facts(program, plan, options, dataset)
-    fitted, plan = with_target(program, plan, dataset)
-    check_data(fitted, plan, dataset)
-    check_spread(fitted, plan, world, sharded=options.shard)
-    mixed = mixed_fields(fitted, plan, dataset)
+    fitted, plan, dataset, facts = _fitted(program, plan, options, world)
+    for_training, for_evaluation = prepare(dataset.plan, mixed_fields(fitted, plan, dataset))
     world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
-    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
-    numerics = choose_numerics(device, plan.precision, models, channels_last)
-    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
-    spread, models = spread_models(models, world, device, sharded=options.shard)
-    facts["machine"] = machine_facts(numerics) | {
-        "products": list(products),
-        "processes": world.size,
-    }
-    facts["examples"] = _examples_facts(dataset, plan.target)
+    models, numerics, adapted = _adapted(models, plan, options, device, facts)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
-    for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
         options=options,
@@ -106,14 +92,44 @@ def prepare_training(
         world=world,
         computing=Computing(world, objective, plan, sharded=options.shard),
     )
-    training.notes += [*dataset.notes, *rewritten.notes, *note_of_products(products)]
-    training.notes += [*begun, _introduction(training)]
-    if not world.alone:
-        training.notes += [spread_note(plan, world, device, sharded=options.shard), *spread]
-        world.same("the spec", facts["spec_sha256"])
-        world.same("the data", json.dumps(facts["examples"]))
+    training.notes += [*dataset.notes, *rewritten.notes, *begun, _introduction(training), *adapted]
     open_folder(training, program)
     return training
+
+
+def _fitted(
+    program: Program, plan: TrainPlan, options: TrainOptions, world: World
+) -> tuple[Program, TrainPlan, Dataset, dict[str, Any]]:
+    """The data, and program and plan as they fit it; what run.json says of them."""
+    with world.in_turn():
+        dataset = _loaded(program.data[plan.data], options)
+    facts = run_facts(program, plan, options, dataset)
+    fitted, plan = with_target(program, plan, dataset)
+    facts["examples"] = _examples_facts(dataset, plan.target)
+    check_data(fitted, plan, dataset)
+    check_spread(fitted, plan, world, sharded=options.shard)
+    return fitted, plan, dataset, facts
+
+
+def _adapted(
+    models: tuple[nn.Module, ...],
+    plan: TrainPlan,
+    options: TrainOptions,
+    device: torch.device,
+    facts: dict[str, Any],
+) -> tuple[tuple[nn.Module, ...], Numerics, list[str]]:
+    """Models as this machine computes them fast, alone or with others; sentences for the log."""
+    world = options.world or World()
+    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
+    numerics = choose_numerics(device, plan.precision, models, channels_last)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    spread, models = spread_models(models, plan, world, device, sharded=options.shard)
+    more = {"products": list(products), "processes": world.size}
+    facts["machine"] = machine_facts(numerics) | more
+    if not world.alone:
+        world.same("the spec", facts["spec_sha256"])
+        world.same("the data", json.dumps(facts["examples"]))
+    return models, numerics, [*note_of_products(products), *spread]
 
 
 def _begun(
