@@ -171,7 +171,7 @@ def first_state(
     averaged = tuple(map(copy.deepcopy, models)) if plan.ema is not None else ()
     for model in averaged:
         model.requires_grad_(False)
-    totals = torch.zeros(len(objective.names), dtype=sum_type(device), device=device)
+    totals = torch.zeros(objective.size, dtype=sum_type(device), device=device)
     seen = [0] * len(plan.each_batch)
     return State(
         models, optimizers, device, totals, seen_by_step=seen, names=paths, averaged=averaged

@@ -77,7 +77,7 @@ def _gradients(
         torch.set_rng_state(random_state)
         _stop(training, step, batch, computed.loss)
     training.computing.backward(computed, size / count)
-    return counted(world, training.objective.figures(computed, share.held))
+    return counted(world, training.objective.figures([computed], share.held))
 
 
 def _regularize(training: Training, weights: Sequence[nn.Parameter]) -> None:
@@ -102,5 +102,5 @@ def _stop(training: Training, plan: StepPlan, batch: Batch, loss: torch.Tensor) 
         cause = explain(training.state.models, training.objective, plan, batch)
     if bool(torch.isfinite(loss)):
         raise PeerGone("the loss of another process is not finite")
-    what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
+    what = "the loss" if len(training.objective.losses) == 1 else f"the loss of `step {plan.name}`"
     raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")
