@@ -77,21 +77,19 @@ def train_plan(
         **vars(parts.settings),
     }
     steps = [s.name.id for s in declaration.body.statements if isinstance(s, tree.StepStatement)]
-    several = bool(steps)
     figures = tuple(steps) or ("loss", *(metric.kind_name() for metric in parts.metrics))
     trained = trainoptions.Trained(program, models, data, figures, measured=not steps)
     base |= trainoptions.further_settings(found, trained, frame)
     plan = TrainPlan.model_construct(**base, each_batch=())
-    if (parts.metrics or not several) and not _fits(plan, graph, data, declaration, found, frame):
+    if (parts.metrics or not steps) and not _fits(plan, graph, data, declaration, found, frame):
         return None
-    form = Steps if several else OneStep
+    form = Steps if steps else OneStep
     built = form(declaration, models, data, program, frame, plan, taken).built(parts.common)
-    failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
-    if failed or built is None:
+    if built is None or any(d.severity == "error" for d in frame.report.diagnostics[before:]):
         return None
     whole = TrainPlan.model_construct(**base, each_batch=built[0])
-    good = takes_mixtures(whole, data, built[1], declaration.data.span, frame)
-    return (whole, built[1]) if good else None
+    span = declaration.data.span
+    return (whole, built[1]) if takes_mixtures(whole, data, built[1], span, frame) else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:

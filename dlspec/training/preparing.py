@@ -17,7 +17,7 @@ from torch import nn
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
-from dlspec.data.preparing import prepare
+from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
@@ -61,7 +61,7 @@ def prepare_training(
     world = options.world or World()
     device = world.device(options.device)
     fitted, plan, dataset, facts = _fitted(program, plan, options, world)
-    for_training, for_evaluation = prepare(dataset.plan, mixed_fields(fitted, plan, dataset))
+    for_training, for_evaluation = _preparation(fitted, plan, dataset)
     world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
@@ -81,9 +81,7 @@ def prepare_training(
         prepare_for_evaluation=for_evaluation,
         objective=objective,
         numerics=numerics,
-        state=first_state(
-            program, tuple(place(model, numerics) for model in models), plan, objective, device
-        ),
+        state=first_state(program, _placed(models, numerics), plan, objective, device),
         folder=open_run(options.folder, world),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
@@ -213,12 +211,15 @@ def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Pr
     return retargeted(program, plan, found)
 
 
-def mixed_fields(program: Program, plan: TrainPlan, dataset: Dataset) -> dict[str, int]:
-    """The fields that become shares of classes in training. Raises SpecProblem."""
+def _preparation(
+    program: Program, plan: TrainPlan, dataset: Dataset
+) -> tuple[TrainingFunction, EvaluationFunction]:
+    """How batches are prepared. Raises SpecProblem where a loss takes no mixed examples."""
     try:
-        return mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
+        mixed = mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
     except ValueError as problem:
         raise SpecProblem(str(problem)) from problem
+    return prepare(dataset.plan, mixed)
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
@@ -227,6 +228,10 @@ def place(model: nn.Module, numerics: Numerics) -> nn.Module:
     if numerics.channels_last:
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model
+
+
+def _placed(models: tuple[nn.Module, ...], numerics: Numerics) -> tuple[nn.Module, ...]:
+    return tuple(place(model, numerics) for model in models)
 
 
 def total_steps(plan: TrainPlan, per_epoch: int) -> int:
