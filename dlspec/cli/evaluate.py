@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--data", metavar="SOURCE", help="Other data than the run's: mnist:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
+@click.option("--skip-bad", is_flag=True, help="Go on without rows and images that are broken.")
 @format_option("text", "json")
 def command(
-    run: str, gpu: bool, device: str | None, data: str | None, data_root: str | None, format: str
+    run: str,
+    gpu: bool,
+    device: str | None,
+    data: str | None,
+    data_root: str | None,
+    skip_bad: bool,
+    format: str,
 ) -> None:
     """Measure the best weights of RUN on the test split and check every `require`."""
     program = spec_of(Path(run), format)
@@ -38,6 +45,7 @@ def command(
             chosen_device(gpu, device),
             Path(data_root) if data_root else None,
             data,
+            skip_bad=skip_bad,
         )
     except DataProblem as problem:
         raise told(problem) from problem

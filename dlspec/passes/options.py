@@ -19,25 +19,6 @@ Kind = TypeVar("Kind", bound=Option)
 PLANNED: dict[str, frozenset[str]] = {
     "optimizer": frozenset({"muon"}),
     "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
-    "source": frozenset(
-        {
-            "fashion_mnist",
-            "cifar10",
-            "cifar100",
-            "csv",
-            "parquet",
-            "text",
-            "toy2d",
-            "synthetic",
-            "huggingface",
-        }
-    ),
-    "transform": frozenset(
-        {
-            "Standardize",
-            "OneHot",
-        }
-    ),
 }
 """Words of the language whose meaning this version does not have yet, by family."""
 
@@ -72,7 +53,7 @@ def option(
 
 def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) -> list[Given]:
     names = field_names(cls)
-    fields = cls.model_fields
+    fields = {field.alias or name: field for name, field in cls.model_fields.items()}
     inner = frame.as_argument()
     given: list[Given] = []
     for number, argument in enumerate(arguments):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dlspec.diagnostics import Report
-from dlspec.ir.data import AnySource
 from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule
+from dlspec.ir.sources import AnySource
 from dlspec.ir.transforms import AnyTransform
 from dlspec.passes.options import classes_of
 from dlspec.passes.scope import did_you_mean

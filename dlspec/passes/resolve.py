@@ -13,6 +13,7 @@ from dlspec.ir.data import DataPlan, DataSettings
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
+from dlspec.passes.arguments import option_words
 from dlspec.passes.settings import CHAINS
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.passes.uses import added_arguments
@@ -159,7 +160,12 @@ def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
 
 
 def _option(option: Option) -> str:
-    arguments = [f"{name}={_literal(getattr(option, name))}" for name in option.argument_names()]
+    arguments: list[str] = []
+    for name, field in type(option).model_fields.items():
+        if name != "kind":
+            value = getattr(option, name)
+            word = isinstance(value, str) and value in option_words(field.annotation)
+            arguments.append(f"{field.alias or name}={value if word else _literal(value)}")
     return f"{option.kind_name()}({', '.join(arguments)})"
 
 

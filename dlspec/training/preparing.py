@@ -15,7 +15,7 @@ from torch import nn
 
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
-from dlspec.data import Dataset, load, parse_replacement
+from dlspec.data import Dataset, load, replaced
 from dlspec.data.preparing import prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
@@ -87,13 +87,27 @@ def prepare_training(
         facts=facts,
         checked=device.type == "cpu",
     )
-    training.notes += [*dataset.notes, *rewritten.notes, _introduction(training)]
+    training.notes += [
+        *dataset.notes,
+        *skipped_notes(dataset.skipped),
+        *rewritten.notes,
+        _introduction(training),
+    ]
     open_folder(training, program)
     return training
 
 
 def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
-    return load(plan, options.data_root, options.data, Storage(options.cache_limit))
+    storage = Storage(options.cache_limit)
+    return load(plan, options.data_root, options.data, storage, skip_bad=options.skip_bad)
+
+
+def skipped_notes(skipped: tuple[str, ...]) -> list[str]:
+    """What is said of rows and images that could not be used: the first ten, and how many."""
+    if not skipped:
+        return []
+    first = [f"skipped: {sentence}" for sentence in skipped[:10]]
+    return [*first, f"{len(skipped):,} bad rows or images were skipped"]
 
 
 def first_state(
@@ -213,7 +227,9 @@ def run_facts(
         "data": {
             "name": plan.data,
             "root": str(options.data_root.resolve()),
-            "source": _absolute(options.data),
+            "source": _absolute(program.data[plan.data], options.data),
+            "skip_bad": options.skip_bad,
+            "columns": dataset.columns,
         },
         "settings": plan.model_dump(mode="json"),
         "classes": dataset.classes,
@@ -221,13 +237,19 @@ def run_facts(
     }
 
 
-def _absolute(replacement: str | None) -> str | None:
+def _absolute(plan: DataPlan, replacement: str | None) -> str | None:
     """`--data mnist:PATH` as it reads from any folder."""
     if replacement is None:
         return None
-    source = parse_replacement(replacement)
-    paths = [str(Path(getattr(source, name)).resolve()) for name in source.path_arguments]
-    return f"{source.kind_name()}:{','.join(paths)}" if paths else source.kind_name()
+    source = replaced(plan.source, replacement)
+    name, _, rest = replacement.partition(":")
+    if not rest:
+        return name
+    if not source.path_arguments:
+        here = Path(rest)
+        return f"{name}:{here.resolve() if here.is_dir() else rest}"
+    paths = [str(Path(getattr(source, path)).resolve()) for path in source.path_arguments]
+    return f"{name}:{','.join(paths)}"
 
 
 def _examples_facts(dataset: Dataset, target: str) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dlspec import __version__
 from dlspec.backends.onnx.values import dim_text
 from dlspec.ir.card import Card, InputCard, Meaning, OutputCard, Preparation, spec_hash
-from dlspec.ir.data import DataPlan, ImageFolder
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph, Port, Program
 from dlspec.ir.losses import BinaryCrossEntropy, CrossEntropy
+from dlspec.ir.sources import ImageFolder
 from dlspec.ir.training import TrainPlan
 from dlspec.layers.final import final_activation
 
