@@ -123,7 +123,7 @@ def _build(
     plan = program.data[run.plan.data]
     if dataset is not None:  # another source may have stood in for the spec's
         plan = plan.model_copy(update={"source": dataset.plan.source})
-    card = describe(program, key, dataset.classes if dataset else None, plan)
+    card = describe(program, key, dataset.classes if dataset else None, plan, run.columns())
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     try:
         content = build_file(program, key, weights, opset, to_metadata(card), batch=batch)

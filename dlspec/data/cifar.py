@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def cifar_files(root: Path, archive: str, folder: str, names: tuple[str, ...]) -> list[bytes]:
+def cifar_files(
+    root: Path, archive: str, folder: str, names: tuple[str, ...]
+) -> list[bytes]:
     """What the files of these names hold: below `root`, below its `folder`, or in its archive.
 
     Raises FileNotFoundError where one is missing, ValueError where one is too large.
@@ -21,7 +23,9 @@ def cifar_files(root: Path, archive: str, folder: str, names: tuple[str, ...]) -
     for place in (root, root / folder):
         if all((place / name).is_file() for name in names):
             files = [(place / name).open("rb") for name in names]
-            found = dict(zip(names, (file.read(largest + 1) for file in files), strict=True))
+            found = dict(
+                zip(names, (file.read(largest + 1) for file in files), strict=True)
+            )
             for file in files:
                 file.close()
             break
@@ -55,7 +59,9 @@ def read_cifar(
     root = Path(root)
     if classes == 10:
         names = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
-        files = cifar_files(root, "cifar-10-binary.tar.gz", "cifar-10-batches-bin", names)
+        files = cifar_files(
+            root, "cifar-10-binary.tar.gz", "cifar-10-batches-bin", names
+        )
     else:
         names = ("train.bin", "test.bin")
         files = cifar_files(root, "cifar-100-binary.tar.gz", "cifar-100-binary", names)

@@ -34,7 +34,9 @@ def draw_points(
     if shape == "circle":
         radius = np.where(label == 0, 2.5 * np.sqrt(first), 3.5 + 1.5 * first)
         angle = 2 * np.pi * second
-        point = np.stack([radius * np.sin(angle), radius * np.cos(angle)], 1) + 5 * stray
+        point = (
+            np.stack([radius * np.sin(angle), radius * np.cos(angle)], 1) + 5 * stray
+        )
     elif shape == "xor":
         # A gap of 0.3 on either side of the axes, as wide as the sides lack.
         point = 0.3 + 4.7 * np.stack([first, second], 1)
@@ -53,7 +55,9 @@ def draw_points(
     return point.astype(np.float32), label.astype(np.int64)
 
 
-def draw_field(shape: tuple[int, ...], kind: str, below: int, seed: int) -> NDArray[Any]:
+def draw_field(
+    shape: tuple[int, ...], kind: str, below: int, seed: int
+) -> NDArray[Any]:
     """An array of random values, examples along axis 0.
 
     kind: `image` (uint8 from 0 to 255), `number` (float32, from -1 to 1) or `class` (int64

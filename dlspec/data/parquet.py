@@ -26,7 +26,9 @@ def read_parquet(path: str | Path) -> tuple[list[str], list[list[str]], list[int
         try:
             cells = column.cast(pa.string()).to_pylist()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ValueError(f"{path}: column `{name[:60]}` is of {column.type}") from error
+            raise ValueError(
+                f"{path}: column `{name[:60]}` is of {column.type}"
+            ) from error
         columns.append(["" if cell is None else cell for cell in cells])
     names = list(table.column_names)
     if len(set(names)) < len(names):

@@ -51,7 +51,9 @@ def read_csv(
             else:
                 skipped.append(f"{path}:{reader.line_num}: {wrong}")
     if not rows:
-        raise ValueError(f"{path}: is empty; a table begins with the names of its columns")
+        raise ValueError(
+            f"{path}: is empty; a table begins with the names of its columns"
+        )
     names = rows[0]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -91,7 +93,9 @@ def wanted_columns(
     for name in (*chosen, target):
         if name not in names:
             listed = ", ".join(f"`{known[:60]}`" for known in names[:20])
-            raise ValueError(f"{path}: has no column `{name}`; its columns are {listed}")
+            raise ValueError(
+                f"{path}: has no column `{name}`; its columns are {listed}"
+            )
     places = {name: names.index(name) for name in (*chosen, target)}
     return {name: [row[place] for row in rows] for name, place in places.items()}
 
@@ -149,7 +153,9 @@ def columns_of(
             dropped.update(absent)
         elif missing == "refuse" or name == target:
             refused |= dict.fromkeys(absent, f"`{name}` has no value")
-    good = [n for n in range(len(cells[target])) if n not in refused and n not in dropped]
+    good = [
+        n for n in range(len(cells[target])) if n not in refused and n not in dropped
+    ]
     return columns, np.array(good, np.int64), refused
 
 
@@ -177,7 +183,9 @@ def read_columns(
     """
     cells = wanted_columns(path, table, target, features)
     if texts is None:
-        texts = [n for n, column in cells.items() if n != target and is_of_texts(column)]
+        texts = [
+            n for n, column in cells.items() if n != target and is_of_texts(column)
+        ]
     found = classes == "found"
     if found:
         known = {cell for cell in cells[target] if cell.lower() not in MISSING}

@@ -24,12 +24,12 @@ def read_rows(
     """A table as columns. Raises DataProblem, of a bad row with its file and line."""
     path = place.file(source.path)
     with told_as_problems(path):
-        if isinstance(source, Csv):
-            table = read_csv(path, source.delimiter, skipped)
-        else:
-            table = _parquet(path)
         texts = one_hot_columns(plan.transform)
         try:
+            if isinstance(source, Csv):
+                table = read_csv(path, source.delimiter, skipped)
+            else:
+                table = _parquet(path)
             columns, target, classes = read_columns(
                 path,
                 table,
@@ -57,7 +57,7 @@ def _advised(error: ValueError, path: Path, texts: Sequence[str] | None) -> Data
         help = "`OneHot` in `transform` makes numbers of texts; `--skip-bad` goes on without it"
     elif "has no value" in message:
         help = "`missing = drop` in the source leaves such rows out, `mean` fills them"
-    elif "has no column" not in message:
+    elif message.startswith(f"{path}:") and message.removeprefix(f"{path}:")[:1].isdigit():
         help = "`--skip-bad` goes on without it"
     return DataProblem(message, help=help)
 

@@ -40,7 +40,9 @@ def read_text(
         tokens = [chr(code) for code in different]
     count = (len(numbers) - 1) // length
     if count < 1:
-        raise ValueError(f"{path}: has {len(numbers)} tokens, and an example takes {length + 1}")
+        raise ValueError(
+            f"{path}: has {len(numbers)} tokens, and an example takes {length + 1}"
+        )
     numbers = numbers.astype(np.int64)
     pieces = numbers[: count * length].reshape(count, length)
     following = numbers[1 : count * length + 1].reshape(count, length)

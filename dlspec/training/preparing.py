@@ -39,6 +39,7 @@ from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
+from dlspec.training.ranges import range_problem
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -186,6 +187,9 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
     for problem in _problems(program, plan, dataset):
         advice = f"; {problem.help}" if problem.help else ""
         raise SpecProblem(f"{problem.message}{advice}")
+    wrong = range_problem(program, plan, dataset)
+    if wrong is not None:
+        raise SpecProblem(wrong)
     if len(dataset.validation) == 0 and any(
         isinstance(step.schedule, Plateau) for step in plan.each_batch
     ):

@@ -142,14 +142,14 @@ def _synthetic(source: Synthetic, seed: int, fields: tuple[str, ...]) -> Reading
     known = source.fields() or {}
     lines = ["    data = {"]
     for name in fields:
-        type_ = known[name]
-        shape = (source.count, *type_.shape)
-        kind = "image" if name == "image" else "number" if type_.dtype == "float" else "class"
+        shape = (source.count, *(int(str(size)) for size in known[name].shape))
+        kind = "image" if name == "image" else "number"
         given: int | tuple[int, ...] = getattr(source, name)
-        most = given[1] if isinstance(given, tuple) and kind == "class" else given
-        below = most if kind == "class" else 0
-        call = ", ".join(literal(value) for value in (shape, kind, below, seed))
-        lines += [f"        {quoted(name)}: draw_field({call}),"]
+        below = 0
+        if known[name].dtype == "int":
+            kind, below = "class", given[1] if isinstance(given, tuple) else given
+        written = ", ".join(literal(value) for value in (shape, kind, below, seed))
+        lines += [f"        {quoted(name)}: draw_field({written}),"]
     return Reading(
         [*lines, "    }"],
         (borrow("data/drawn.py", "draw_field"),),
