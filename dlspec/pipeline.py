@@ -75,9 +75,17 @@ class Compiled(NamedTuple):
         A program that was read from its JSON form has none. Raises SpecError where there are
         errors.
         """
+        return self._files(self.resolved()) if self.written is not None else {}
+
+    def written_files(self) -> dict[str, str]:
+        """The same with the spec as it was written: overrides and defaults are not in it."""
         if self.written is None or self.source is None:
             return {}
-        files = {"spec.dlnet": self.resolved()}
+        return self._files(self.source.text)
+
+    def _files(self, text: str) -> dict[str, str]:
+        assert self.source is not None
+        files = {"spec.dlnet": text}
         folder = self.source.path.parent if self.source.path is not None else None
         for source in self.used:
             if folder is not None and source.path is not None:
@@ -246,6 +254,7 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     from pydantic import ValidationError
 
     from dlspec.ir.soundness import fault
+    from dlspec.passes.trainsoundness import setting_fault
 
     source = Source(str(file), "")
     report = Report()
@@ -263,7 +272,7 @@ def _read_program(file: Path, data: bytes, overrides: Mapping[str, str]) -> Comp
     layers = _Layers()
     try:
         program = Program.model_validate_json(data, context={"layers": layers.find})
-        wrong = fault(program, layers.infer)
+        wrong = fault(program, layers.infer) or setting_fault(program)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

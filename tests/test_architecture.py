@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": {"ir", "layers"},
     "data": {"ir"},
     "training": {"ir", "layers", "passes", "backends", "data"},
+    "tuning": {"ir", "pipeline", "data", "training"},
     "inference": {"ir", "layers", "backends", "data"},
     "editor": {"source", "diagnostics", "packaged", "syntax", "ir", "layers", "passes", "pipeline"},
 }
@@ -39,6 +40,8 @@ LIBRARIES: dict[str, set[str]] = {
     "numpy": {"data", "training", "inference", "backends", "cli"},
     "pygraphviz": {"backends"},
     "resvg_py": {"backends"},
+    "optuna": {"tuning"},
+    "sqlalchemy": {"tuning"},
     "lark": {"syntax"},
     "click": {"cli"},
     "rich": {"cli", "diagnostics", "training"},

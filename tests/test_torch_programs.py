@@ -77,7 +77,6 @@ def loop_losses(made: Program, folder: Path, steps: int, root: Path = Path()) ->
         folder, device="cpu", data_root=root, channels_last=False, show="nothing"
     )
     training = prepare_training(made, made.trains[0], options)
-    training.state.model.train()
     losses = []
     for _ in range(steps):
         before, seen = training.state.totals[0].item(), training.state.seen

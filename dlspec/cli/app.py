@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("dlspec.cli.graph", "Draw a network as SVG, PNG, DOT or Mermaid."),
     "compile": ("dlspec.cli.compile", "Write PyTorch source, ONNX or the IR."),
     "train": ("dlspec.cli.train", "Train a spec's model on its data."),
+    "tune": ("dlspec.cli.tune", "Search the ranges of a spec for the best values."),
     "evaluate": ("dlspec.cli.evaluate", "Measure a trained run on the test split."),
     "export": ("dlspec.cli.export", "Write a trained run as ONNX."),
     "predict": ("dlspec.cli.predict", "Run an exported model on inputs."),

@@ -107,6 +107,7 @@ def missing_package(problem: ModuleNotFoundError) -> str:
         "onnxruntime": "onnx",
         "torch": "train",
         "safetensors": "train",
+        "optuna": "tune",
         "pygraphviz": "graph",
         "resvg_py": "graph",
     }

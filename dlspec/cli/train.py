@@ -87,7 +87,7 @@ def command(
     if spec.program is None:
         raise click.exceptions.Exit(SPEC)
     made = spec.program
-    plan = _chosen_plan(made, model, file)
+    plan = chosen_plan(made, model, file)
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
     root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
     options = _options(folder, rest, root, rest["data"])
@@ -140,7 +140,7 @@ def chosen_device(gpu: bool, device: str | None) -> str:
     return device or ("cuda" if gpu else "auto")
 
 
-def _chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
+def chosen_plan(program: Program, model: str | None, file: str) -> TrainPlan:
     """The `train` of the model named, or the only one."""
     names = [program.graphs[plan.model].name for plan in program.trains]
     if not names:

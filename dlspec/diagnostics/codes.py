@@ -71,6 +71,7 @@ CODES: dict[str, str] = {
     "E0506": "settings that contradict each other",
     "E0507": "a requirement on a metric that is not measured",
     "E0508": "an unknown loss, optimizer, schedule or metric",
+    "E0509": "a layer that the model of a `train` does not have",
     # E06 data
     "E0601": "an unknown data setting",
     "E0602": "a missing data setting",

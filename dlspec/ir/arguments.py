@@ -61,6 +61,9 @@ NonNegativeFloat: TypeAlias = Annotated[
 Fraction: TypeAlias = Annotated[
     float, Before(_number), Field(ge=0, lt=1), Expected("a number from 0 to below 1")
 ]
+OpenFraction: TypeAlias = Annotated[
+    float, Before(_number), Field(gt=0, lt=1), Expected("a number between 0 and 1")
+]
 Share: TypeAlias = Annotated[
     float, Before(_number), Field(ge=0, le=1), Expected("a number from 0 to 1")
 ]

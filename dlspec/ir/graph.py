@@ -13,6 +13,7 @@ from dlspec.ir.data import DataPlan
 from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.nodes import BaseNode, CallNode, LayerNode, Node, ParameterNode, Port
 from dlspec.ir.objective import Objective
+from dlspec.ir.search import Search
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
 
@@ -73,6 +74,8 @@ class Program(Frozen):
     in one is of the model being trained, whose name is in `shares`."""
     data: dict[str, DataPlan] = Field(default_factory=dict[str, DataPlan])
     trains: tuple[TrainPlan, ...] = ()
+    searches: tuple[Search, ...] = ()
+    """What `dlspec tune` may vary; every other command takes the values themselves."""
 
     def model(self, name: str) -> Graph:
         """The model of that declared name. Raises KeyError where there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from dlspec.ir.arguments import Fraction, NonNegativeFloat, PositiveFloat
+from dlspec.ir.arguments import Expected, Fraction, NonNegativeFloat, PositiveFloat
 from dlspec.ir.forms import Call
 from dlspec.ir.frozen import Field
 from dlspec.ir.option import Option
@@ -126,7 +126,43 @@ class Adamax(Optimizer):
     weight_decay: NonNegativeFloat = Field(0.0, description=_DECAY)
 
 
+class Muon(Optimizer):
+    """PyTorch's `torch.optim.Muon`, and AdamW beside it for what is no hidden matrix."""
+
+    summary = "orthogonalised momentum for hidden matrices, AdamW for the rest (Jordan 2024)"
+    function = "Muon"
+    kind: Literal["muon"] = "muon"
+    lr: PositiveFloat = Field(1e-3, description=_RATE)
+    weight_decay: NonNegativeFloat = Field(0.1, description="decoupled weight decay")
+    momentum: Fraction = Field(0.95, description="momentum")
+    nesterov: bool = Field(True, description="Nesterov's momentum")
+    eps: PositiveFloat = Field(1e-7, description="least norm that a matrix is divided by")
+    ns_steps: Annotated[int, Field(ge=1, lt=100), Expected("a whole number from 1 to 99")] = Field(
+        5, description="Newton-Schulz iterations"
+    )
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] = Field(
+        "original", description="how the rate goes with the shape of a matrix"
+    )
+    adamw_lr: Annotated[PositiveFloat | None, Expected("a number greater than 0, or `none`")] = (
+        Field(None, description="learning rate of AdamW, that of the matrices unless told")
+    )
+    adamw_betas: Betas = Field((0.9, 0.999), description="decay of AdamW's two moments")
+    adamw_weight_decay: NonNegativeFloat = Field(0.01, description="AdamW's weight decay")
+
+    def torch(self) -> Call:
+        call = super().torch()
+        own = {n: v for n, v in call.kwargs.items() if n not in ("adamw_lr", "adamw_weight_decay")}
+        return Call(call.function, (), own)
+
+    def of_others(self) -> dict[str, float]:
+        """What the weights that are no hidden matrices have for themselves."""
+        own = {"weight_decay": self.adamw_weight_decay}
+        if self.adamw_lr is None:
+            return own
+        return {"lr": self.adamw_lr, "share": self.adamw_lr / self.lr, **own}
+
+
 AnyOptimizer: TypeAlias = Annotated[
-    Sgd | Adagrad | Adadelta | RmsProp | Adam | AdamW | NAdam | RAdam | Adamax,
+    Sgd | Adagrad | Adadelta | RmsProp | Adam | AdamW | NAdam | RAdam | Adamax | Muon,
     Field(discriminator="kind"),
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dlspec.ir.arguments import Float, PositiveFloat, PositiveInt, Seed
+from dlspec.ir.arguments import Float, OpenFraction, PositiveFloat, PositiveInt, Seed
 from dlspec.ir.frozen import Field, Frozen
 from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule, Constant
 from dlspec.ir.starts import AnyStart
+from dlspec.ir.trainoptions import AnyRegularization, LayerPaths, Patience, WeightsFile
 
 
 class Requirement(Frozen):
@@ -32,6 +33,8 @@ class TrainSettings(Frozen):
         "auto", description="bf16 where the device computes it natively, else float32"
     )
     gradient_clip: PositiveFloat | None = Field(None, description="greatest norm of the gradient")
+    accumulate: PositiveInt = Field(1, description="batches whose gradients make one step")
+    ema: OpenFraction | None = Field(None, description="decay of the averaged weights")
     seed: Seed = Field(0, description="seed of weights, order and augmentation")
 
 
@@ -71,9 +74,19 @@ class TrainPlan(TrainSettings):
     init: AnyStart | None = None
     """How the models' weights start, but for those that say it themselves; their graphs say so."""
     loss: AnyLoss | None = None
+    early_stopping: Patience | None = None
+    regularization: AnyRegularization | None = None
+    freeze: LayerPaths = ()
+    """Paths of layers whose weights stay as they are; `*` stands for any part of a name."""
+    start_from: WeightsFile | None = None
     each_batch: tuple[StepPlan, ...]
     metrics: tuple[AnyMetric, ...] = ()
     requires: tuple[Requirement, ...] = ()
+
+    @property
+    def examples_per_step(self) -> int:
+        """The examples of one step of the optimizers, in one batch or in several."""
+        return self.batch_size * self.accumulate
 
     @property
     def model(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dlspec.diagnostics import Report
 from dlspec.ir.graph import Graph
 from dlspec.ir.limits import MOST_LAYERS
+from dlspec.ir.search import Search
 from dlspec.ir.starts import Start
 from dlspec.ir.types import TensorType
 from dlspec.passes.builder import GraphBuilder
@@ -80,6 +81,8 @@ class Context:
     """Stages, by place and kind, whose results some use of their block takes."""
     lost: dict[tuple[Span, str], None] = field(default_factory=dict[tuple[Span, str], None])
     """Those whose results one use of their block does not take, in order."""
+    ranges: dict[Span, Search] = field(default_factory=dict[Span, Search])
+    """Search ranges that hold the value before them, by their places; their keys are not known."""
     statements: int = 0
     place: Span | None = None
     """The statement that ran last."""

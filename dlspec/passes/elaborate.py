@@ -10,6 +10,7 @@ from dlspec.diagnostics import Label, Report
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
 from dlspec.ir.objective import Objective
+from dlspec.ir.search import Search
 from dlspec.ir.starts import Start
 from dlspec.ir.training import TrainPlan
 from dlspec.passes import body, networks
@@ -18,9 +19,10 @@ from dlspec.passes.declarations import Declarations, collect
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.fitting import train_plan, train_start
 from dlspec.passes.scope import did_you_mean, nearest
+from dlspec.passes.searches import searches
 from dlspec.passes.settings import data_plan
 from dlspec.passes.unused import warn_of_unused
-from dlspec.passes.uses import OpenFile
+from dlspec.passes.uses import OpenFile, brought
 from dlspec.passes.values import Network, NetworkStage, TrainedNetwork
 from dlspec.passes.warnings import warn_of_graphs
 from dlspec.passes.whence import similar
@@ -45,6 +47,7 @@ def elaborate(
     plans: dict[str, DataPlan] = {}
     trains: tuple[TrainPlan, ...] = ()
     objectives: dict[str, Objective] = {}
+    ranges: tuple[Search, ...] = ()
     try:
         found = collect(module, context, open_file, (path,) if path is not None else ())
         starts = [train_start(train, _frame(found, context)) for train in found.trains]
@@ -52,6 +55,7 @@ def elaborate(
         plans = _data(found, context)
         trains, objectives = _trains(found, starts, plans, models, context)
         warn_of_unused(found, module, context)
+        ranges = _searches(found, module, open_file, context)
     except LimitReached:
         pass
     except RecursionError:
@@ -66,9 +70,26 @@ def elaborate(
         objectives=objectives,
         data=plans,
         trains=trains,
+        searches=ranges,
     )
     warn_of_graphs(program, context)
     return Elaborated(program, context.spans)
+
+
+def _searches(
+    found: Declarations, module: tree.Module, open_file: OpenFile, context: Context
+) -> tuple[Search, ...]:
+    if not context.ranges and not any(map(_may_range, module.declarations)):
+        return ()
+    used = brought(module, open_file, context.report)
+    return searches(module, used, _frame(found, context))
+
+
+def _may_range(declaration: tree.Declaration) -> bool:
+    return isinstance(declaration, tree.DataDeclaration | tree.TrainDeclaration) and any(
+        isinstance(statement, tree.Bind) and statement.search is not None
+        for statement in declaration.body.statements
+    )
 
 
 def _frame(found: Declarations, context: Context) -> Frame:

@@ -13,7 +13,7 @@ from dlspec.ir.metrics import AnyMetric, Metric
 from dlspec.ir.objective import Objective
 from dlspec.ir.starts import Start
 from dlspec.ir.training import Requirement, TrainPlan, TrainSettings
-from dlspec.passes import fit
+from dlspec.passes import fit, trainoptions
 from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.mixtures import takes_mixtures
@@ -28,9 +28,10 @@ from dlspec.passes.values import TrainedNetwork, Unknown
 from dlspec.source import Span
 from dlspec.syntax import tree
 
-SETTINGS = ("loss", "optimizer", "schedule", "metrics", "init", *TrainSettings.model_fields)
-PLANNED = frozenset(
-    {"accumulate", "ema", "early_stopping", "regularization", "freeze", "start_from"}
+SETTINGS = (
+    *("loss", "optimizer", "schedule", "metrics", "init"),
+    *TrainSettings.model_fields,
+    *trainoptions.SETTINGS,
 )
 
 
@@ -57,7 +58,7 @@ def train_plan(
     taken: the keys of the objectives of other `train`s.
     """
     before = len(frame.report.diagnostics)
-    found = gather(declaration.body, SETTINGS, PLANNED, "E0501", "train", frame)
+    found = gather(declaration.body, SETTINGS, frozenset(), "E0501", "train", frame)
     misplaced(declaration.body, FORMS, "train", frame)
     parts = _parts(declaration, found, frame)
     if parts is None or not models or data is None:
@@ -75,8 +76,12 @@ def train_plan(
         "requires": parts.requires,
         **vars(parts.settings),
     }
+    steps = [s.name.id for s in declaration.body.statements if isinstance(s, tree.StepStatement)]
+    several = bool(steps)
+    figures = tuple(steps) or ("loss", *(metric.kind_name() for metric in parts.metrics))
+    trained = trainoptions.Trained(program, models, data, figures, measured=not steps)
+    base |= trainoptions.further_settings(found, trained, frame)
     plan = TrainPlan.model_construct(**base, each_batch=())
-    several = any(map(_is_step, declaration.body.statements))
     if not several and not _fits(plan, graph, data, declaration, found, frame):
         return None
     form = Steps if several else OneStep
@@ -84,10 +89,9 @@ def train_plan(
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     if failed or built is None:
         return None
-    steps, objectives = built
-    whole = TrainPlan.model_construct(**base, each_batch=steps)
-    good = takes_mixtures(whole, data, objectives, declaration.data.span, frame)
-    return (whole, objectives) if good else None
+    whole = TrainPlan.model_construct(**base, each_batch=built[0])
+    good = takes_mixtures(whole, data, built[1], declaration.data.span, frame)
+    return (whole, built[1]) if good else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:

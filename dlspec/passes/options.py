@@ -17,7 +17,6 @@ from dlspec.syntax import tree
 Kind = TypeVar("Kind", bound=Option)
 
 PLANNED: dict[str, frozenset[str]] = {
-    "optimizer": frozenset({"muon"}),
     "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
 }
 """Words of the language whose meaning this version does not have yet, by family."""
@@ -65,7 +64,8 @@ def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) 
         else:
             value = evaluate(argument.value, inner)
         if argument.search is not None:
-            check_search(value, argument.search, inner, evaluate)
+            field = fields.get(target)
+            check_search(value, argument.search, inner, evaluate, field, words)
         given.append(Given(name, value, argument.span))
     return given
 

@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dlspec.diagnostics import Report
-from dlspec.ir.losses import AnyLoss
-from dlspec.ir.metrics import AnyMetric
-from dlspec.ir.optimizers import AnyOptimizer
-from dlspec.ir.schedules import AnySchedule
-from dlspec.ir.sources import AnySource
-from dlspec.ir.transforms import AnyTransform
-from dlspec.passes.options import classes_of
 from dlspec.passes.scope import did_you_mean
+from dlspec.passes.searches import argument_names
 from dlspec.passes.uses import OpenFile, brought, place_of, with_argument, with_default
 from dlspec.source import Source, Span
 from dlspec.syntax import parse, tree
@@ -215,6 +209,12 @@ def _with_setting(
     """The body with `name = value`, or with one argument of its call replaced or added."""
     statements = list(body.statements)
     for number, statement in enumerate(statements):
+        if isinstance(statement, tree.StepStatement) and statement.name.id == name and rest:
+            inner = _with_setting(statement.body, rest[0], rest[1:], value)
+            if inner is None:
+                return None
+            statements[number] = statement._replace(body=inner)
+            return body._replace(statements=tuple(statements))
         if not isinstance(statement, tree.Bind) or [n.id for n in statement.names] != [name]:
             continue
         new = value if not rest else _with_argument(statement.value, rest, value)
@@ -230,6 +230,8 @@ def _with_setting(
 
 
 def _with_argument(call: tree.Expr, rest: list[str], value: tree.Expr) -> tree.Expr | None:
+    if isinstance(call, tree.Pipeline) and len(rest) == 2:
+        return _with_stage(call, rest[0], rest[1], value)
     if len(rest) != 1 or not isinstance(call, tree.Call | tree.Name | tree.TypeName):
         return None
     callee = call.callee if isinstance(call, tree.Call) else call
@@ -239,7 +241,7 @@ def _with_argument(call: tree.Expr, rest: list[str], value: tree.Expr) -> tree.E
         if argument.name is not None and argument.name.id == rest[0]:
             arguments[number] = new
             return tree.Call(callee, tuple(arguments), call.span)
-    names = _argument_names(callee)
+    names = argument_names(callee)
     position = names.index(rest[0]) if rest[0] in names else len(arguments)
     if position < len(arguments) and arguments[position].name is None:
         arguments[position] = tree.Argument(None, value, None, value.span)
@@ -247,13 +249,20 @@ def _with_argument(call: tree.Expr, rest: list[str], value: tree.Expr) -> tree.E
     return tree.Call(callee, (*arguments, new), call.span)
 
 
-def _argument_names(callee: tree.Name | tree.TypeName | tree.Expr) -> tuple[str, ...]:
-    """The arguments, in order, of the loss, optimizer, source … that is called."""
-    families = (AnyLoss, AnyOptimizer, AnySchedule, AnyMetric, AnySource, AnyTransform)
-    for cls in (cls for family in families for cls in classes_of(family)):
-        if isinstance(callee, tree.Name | tree.TypeName) and cls.kind_name() == callee.id:
-            return cls.argument_names()
-    return ()
+def _with_stage(
+    pipeline: tree.Pipeline, stage: str, name: str, value: tree.Expr
+) -> tree.Expr | None:
+    """`data.transform.Resize.size`: an argument of one stage of several."""
+    stages = list(pipeline.stages)
+    for number, one in enumerate(stages):
+        callee = one.callee if isinstance(one, tree.Call) else one
+        if isinstance(callee, tree.TypeName) and callee.id == stage:
+            new = _with_argument(one, [name], value)
+            if new is None:
+                return None
+            stages[number] = new
+            return pipeline._replace(stages=tuple(stages))
+    return None
 
 
 def _keys(module: tree.Module, used: Mapping[str, tree.NetworkDeclaration]) -> Iterator[str]:

@@ -7,18 +7,24 @@ their parameters with the values they had; `data` and `train` say every setting.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from dlspec.ir.data import DataPlan, DataSettings
+from dlspec.ir.frozen import FieldInfo
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
+from dlspec.ir.search import Search
 from dlspec.ir.training import StepPlan, TrainPlan, TrainSettings
 from dlspec.passes.arguments import option_words
+from dlspec.passes.resolveranges import ranged
+from dlspec.passes.searches import data_heads
 from dlspec.passes.settings import CHAINS
 from dlspec.passes.trainsteps import SETTINGS as STEP_SETTINGS
 from dlspec.passes.uses import added_arguments
 from dlspec.source import Source
 from dlspec.syntax import tree
+
+Ranges: TypeAlias = tuple[Search, ...]
 
 
 class Edit(NamedTuple):
@@ -34,17 +40,24 @@ def resolved(
 ) -> str:
     """The resolved text of a spec whose module, before and after overrides, is given."""
     edits: list[Edit] = []
+    ranges = program.searches
+    heads = data_heads(written)
     trains = iter(program.trains)
     for before, after in zip(written.declarations, overridden.declarations, strict=True):
         if isinstance(before, tree.DataDeclaration):
-            body = _data(program.data[before.name.id])
+            name = before.name.id
+            body = _data(program.data[name], heads[name], ranges)
             edits.append(Edit(before.body.span.start, before.body.span.end, body))
         elif isinstance(before, tree.TrainDeclaration) and isinstance(after, tree.TrainDeclaration):
             for old, new in zip(before.models, after.models, strict=True):
                 edits += _model(old, new)
                 edits += _added(old, new)
             edits.append(
-                Edit(before.body.span.start, before.body.span.end, _train(next(trains), after))
+                Edit(
+                    before.body.span.start,
+                    before.body.span.end,
+                    _train(next(trains), after, ranges),
+                )
             )
         elif isinstance(before, tree.LetDeclaration) and isinstance(after, tree.LetDeclaration):
             edits += _let(before.value, after.value)
@@ -102,17 +115,17 @@ def _parameter(old: tree.Parameter, new: tree.Parameter) -> Iterator[Edit]:
 # --- plans as settings ---------------------------------------------------------------
 
 
-def _data(plan: DataPlan) -> str:
+def _data(plan: DataPlan, head: str, ranges: Ranges) -> str:
     settings = {"source": _option(plan.source)}
     for name in CHAINS:
         stages = getattr(plan, name)
         if stages:
             settings[name] = " -> ".join(_option(stage) for stage in stages)
     settings |= {name: _literal(getattr(plan, name)) for name in DataSettings.model_fields}
-    return _body(settings, ())
+    return _body(ranged(settings, head, ranges), ())
 
 
-def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
+def _train(plan: TrainPlan, declaration: tree.TrainDeclaration, ranges: Ranges) -> str:
     settings: dict[str, str] = {}
     if plan.loss is not None:
         settings["loss"] = _option(plan.loss)
@@ -124,6 +137,12 @@ def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
         value = getattr(plan, name)
         if value is not None:
             settings[name] = value if name == "precision" else _literal(value)
+    for name in ("early_stopping", "regularization", "start_from"):
+        option = getattr(plan, name)
+        if option is not None:
+            settings[name] = _option(option)
+    if plan.freeze:
+        settings["freeze"] = _literal(plan.freeze)
     if plan.init is not None:
         settings["init"] = _option(plan.init)
     if plan.metrics:
@@ -132,16 +151,19 @@ def _train(plan: TrainPlan, declaration: tree.TrainDeclaration) -> str:
         s.span.text for s in declaration.body.statements if isinstance(s, tree.MinimizeStatement)
     ]
     if steps:
-        further += map(_step, steps, plan.each_batch)
+        further += [
+            _step(step, own, ranges) for step, own in zip(steps, plan.each_batch, strict=True)
+        ]
     further += [f"require {r.metric} {r.operator} {_literal(r.value)}" for r in plan.requires]
-    return _body(settings, tuple(further))
+    return _body(ranged(settings, "train", ranges), tuple(further))
 
 
-def _step(written: tree.StepStatement, plan: StepPlan) -> str:
+def _step(written: tree.StepStatement, plan: StepPlan, ranges: Ranges) -> str:
     """A step with its settings in it; what it computes stands as it was written."""
     settings = {"optimizer": _option(plan.optimizer), "schedule": _option(plan.schedule)}
     if plan.gradient_clip is not None:
         settings["gradient_clip"] = _literal(plan.gradient_clip)
+    settings = ranged(settings, f"train.{plan.name}", ranges)
     lines = [f"    {name} = {value}" for name, value in settings.items()]
     lines += [
         f"    {statement.span.text}"
@@ -160,13 +182,19 @@ def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
 
 
 def _option(option: Option) -> str:
-    arguments: list[str] = []
-    for name, field in type(option).model_fields.items():
-        if name != "kind":
-            value = getattr(option, name)
-            word = isinstance(value, str) and value in option_words(field.annotation)
-            arguments.append(f"{field.alias or name}={value if word else _literal(value)}")
-    return f"{option.kind_name()}({', '.join(arguments)})"
+    fields = type(option).model_fields
+    written = [
+        f"{field.alias or name}={_argument(getattr(option, name), field)}"
+        for name, field in fields.items()
+        if name != "kind"
+    ]
+    return f"{option.kind_name()}({', '.join(written)})"
+
+
+def _argument(value: object, field: FieldInfo) -> str:
+    """An argument as the language writes it: one of a few words without quotes."""
+    word = isinstance(value, str) and value in option_words(field.annotation)
+    return str(value) if word else _literal(value)
 
 
 def _literal(value: object) -> str:

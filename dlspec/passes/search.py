@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from dlspec.ir.fields import MISMATCH, FieldInfo, fitting
+from dlspec.ir.search import Search
 from dlspec.passes.context import Frame
-from dlspec.passes.values import UNKNOWN, Value, contains_unknown, describe
+from dlspec.passes.values import Value, Word, contains_unknown, describe
 from dlspec.source import Span
 from dlspec.syntax import tree
 
+FORMS = "a search range is `low .. high`, `log(low .. high)` or a list of choices"
+
 
 def check_search(
-    value: Value, search: tree.Expr, frame: Frame, evaluate: Callable[[tree.Expr, Frame], Value]
+    value: Value,
+    search: tree.Expr,
+    frame: Frame,
+    evaluate: Callable[[tree.Expr, Frame], Value],
+    field: FieldInfo | None = None,
+    words: Sequence[str] = (),
 ) -> None:
-    """Report E0310 unless the range is one and holds the value that stands before it."""
+    """Keep a range that holds the value before it; report E0310 for anything else.
+
+    field: what the value is for, where that is known: every end and choice must fit it.
+    words: the option words that may stand there.
+    """
     inner, logarithmic = _inside_log(search)
     if isinstance(inner, tree.Range):
         low, high = evaluate(inner.start, frame), evaluate(inner.stop, frame)
         if contains_unknown(low) or contains_unknown(high) or contains_unknown(value):
             return
-        _check_range(value, low, high, logarithmic, search.span, frame)
-        return
-    choices = evaluate(inner, frame) if not logarithmic else UNKNOWN
-    if logarithmic or not isinstance(choices, tuple):
-        if logarithmic or not contains_unknown(choices):
-            frame.report.error(
-                "E0310",
-                search.span,
-                "a search range is `low .. high`, `log(low .. high)` or a list of choices",
-            )
-        return
-    if not contains_unknown(choices) and not contains_unknown(value) and value not in choices:
-        frame.report.error("E0310", search.span, f"{describe(value)} is not one of the choices")
+        if _fit((low, high), (inner.start.span, inner.stop.span), field, frame):
+            _keep_range(value, low, high, logarithmic, search.span, frame)
+    elif logarithmic or not isinstance(inner, tree.ListExpr):
+        frame.report.error("E0310", search.span, FORMS)
+    else:
+        choices = [
+            Word(item.id)
+            if isinstance(item, tree.Name) and item.id in words
+            else evaluate(item, frame)
+            for item in inner.items
+        ]
+        if not any(map(contains_unknown, (*choices, value))):
+            _keep_choices(value, choices, inner, field, frame)
+
+
+def as_text(expression: tree.Expr) -> str:
+    """A choice as it is written, on one line."""
+    return " ".join(expression.span.text.split())
 
 
 def _inside_log(search: tree.Expr) -> tuple[tree.Expr, bool]:
@@ -45,7 +63,35 @@ def _inside_log(search: tree.Expr) -> tuple[tree.Expr, bool]:
     return search, False
 
 
-def _check_range(
+def _fit(
+    values: Sequence[Value], spans: Sequence[Span], field: FieldInfo | None, frame: Frame
+) -> bool:
+    """Whether all of them can stand where the field's value does."""
+    for value, span in zip(values, spans, strict=True):
+        plain = value.id if isinstance(value, Word) else value
+        if field is not None and fitting(field, plain) is MISMATCH:
+            frame.report.error("E0310", span, f"{describe(value)} cannot stand here")
+            return False
+    return True
+
+
+def _keep_choices(
+    value: Value,
+    choices: Sequence[Value],
+    written: tree.ListExpr,
+    field: FieldInfo | None,
+    frame: Frame,
+) -> None:
+    if value not in choices:
+        frame.report.error("E0310", written.span, f"{describe(value)} is not one of the choices")
+    elif _fit(choices, [item.span for item in written.items], field, frame):
+        texts = tuple(as_text(item) for item in written.items)
+        frame.context.ranges[written.span] = Search(
+            key="", written=written.span.text, value=texts[choices.index(value)], choices=texts
+        )
+
+
+def _keep_range(
     value: Value, low: Value, high: Value, logarithmic: bool, span: Span, frame: Frame
 ) -> None:
     numbers = [
@@ -62,4 +108,8 @@ def _check_range(
     elif not least <= start <= most:
         frame.report.error(
             "E0310", span, f"the value {start} is outside its range {least} .. {most}"
+        )
+    else:
+        frame.context.ranges[span] = Search(
+            key="", written=span.text, value=start, low=least, high=most, log=logarithmic
         )

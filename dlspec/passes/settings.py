@@ -97,7 +97,7 @@ def plain_settings(
         else:
             value = evaluate(statement.value, inner)
         if statement.search is not None:
-            check_search(value, statement.search, inner, evaluate)
+            check_search(value, statement.search, inner, evaluate, field, words)
         given.append(Given(name, value, statement.value.span))
     return construct(cls, what, span, given, frame.report)
 

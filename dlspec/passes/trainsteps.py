@@ -14,6 +14,7 @@ from dlspec.passes.context import Frame
 from dlspec.passes.evaluate import evaluate
 from dlspec.passes.objectivebuilder import ObjectiveBuilder
 from dlspec.passes.scope import did_you_mean
+from dlspec.passes.search import check_search
 from dlspec.passes.statements import bind_names
 from dlspec.passes.trainbuilding import Building, Built, Common, common_settings
 from dlspec.passes.values import (
@@ -115,6 +116,8 @@ class Steps(Building):
         if "gradient_clip" in settings:
             bound = settings["gradient_clip"]
             value = evaluate(bound.value, outer.as_argument())
+            if bound.search is not None:
+                check_search(value, bound.search, outer.as_argument(), evaluate)
             if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
                 clip = float(value)
             elif not contains_unknown(value):

@@ -19,7 +19,7 @@ def warn_of_unused(found: Declarations, module: tree.Module, context: Context) -
     report = context.report
     if report.failed:
         return
-    _values(context)
+    _values(context, _named_by_trains(module))
     _lines(context)
     if not any(network.declaration.is_model for network in found.networks):
         return  # a file of blocks is for other files
@@ -46,12 +46,21 @@ def _elsewhere(mentioned: dict[str, tuple[int, ...]], name: tree.Name | tree.Typ
     return any(place != name.span.start for place in mentioned.get(name.id, ()))
 
 
-def _values(context: Context) -> None:
-    """Names bound in bodies that nothing reads, nor would with other arguments."""
+def _named_by_trains(module: tree.Module) -> frozenset[str]:
+    """What the settings of `train`s name: with `freeze = [stem]`, the layer that has this name."""
+    trains = [d for d in module.declarations if isinstance(d, tree.TrainDeclaration)]
+    return frozenset(name for train in trains for name in mentions(train.body.span))
+
+
+def _values(context: Context, named: frozenset[str]) -> None:
+    """Names bound in bodies that nothing reads, nor would with other arguments.
+
+    named: what names layers from outside their bodies.
+    """
     texts: dict[Span, dict[str, tuple[int, ...]]] = {}
     for name, binding, declaration in context.unused:
         span = binding.span
-        if binding.used or span is None or span in context.used_places:
+        if binding.used or name in named or span is None or span in context.used_places:
             continue
         if declaration not in texts:
             texts[declaration] = mentions(declaration)

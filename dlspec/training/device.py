@@ -1,10 +1,10 @@
-"""The device of a run and how to compute on it: precision, memory layout, fused optimizers."""
+"""The device of a run and how to compute on it: precision and memory layout."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,6 @@ import torch
 from torch import nn
 
 from dlspec.training.problems import MachineProblem
-
-_FUSED = {"cpu": ("SGD", "Adam", "AdamW", "Adagrad"), "cuda": ("SGD", "Adam", "AdamW")}
 
 
 class Numerics(NamedTuple):
@@ -123,15 +121,6 @@ def _cpu_flags() -> frozenset[str]:
         if line.startswith("flags"):
             return frozenset(line.partition(":")[2].split())
     return frozenset()
-
-
-def build_optimizer(
-    call: Any, parameters: Iterator[nn.Parameter], device: torch.device
-) -> torch.optim.Optimizer:
-    """The optimizer of a plan, `Optimizer.torch()`, in one fused kernel where PyTorch has one."""
-    name = call.function.rpartition(".")[2]
-    fused = {"fused": True} if name in _FUSED.get(device.type, ()) else {}
-    return getattr(torch.optim, name)(parameters, **call.kwargs, **fused)
 
 
 def device_name(device: torch.device) -> str:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 
 from dlspec.ir.graph import Program
-from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.ir.training import TrainPlan
+from dlspec.training.beginning import set_training
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.curves import draw_curves
@@ -19,15 +19,14 @@ from dlspec.training.durable import write_durably
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
-from dlspec.training.nonfinite import ADVICE, explain, weight_that_is_not_finite
-from dlspec.training.order import step_generator
+from dlspec.training.nonfinite import ADVICE, weight_that_is_not_finite
 from dlspec.training.preparing import prepare_training
 from dlspec.training.problems import Interrupted, SpecProblem
-from dlspec.training.rates import learning_rate
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
 from dlspec.training.state import capture, restore
 from dlspec.training.training import Training
+from dlspec.training.updating import average, batches, optimize
 
 READ_EVERY = 0.3
 """Seconds between two readings of figures from the device, each of which waits for it."""
@@ -64,17 +63,16 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
     """Step after step, from wherever the state stands to the last."""
     state = training.state
     clock = Clock(state.seconds, state.step, state.seen)
-    for model in state.models:
-        model.train()
+    set_training(training.plan, state.models, state.names)
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
-    while state.step < training.steps:
+    while not training.over:
         take_step(training)
         if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
             _finish_epoch(training, reporter, clock)
         elif clock.due("read", READ_EVERY):
             _read(training, reporter, clock)
-        if interruption.requested and state.step < training.steps:
+        if interruption.requested and not training.over:
             _save(training, clock)
             folder = training.folder.path
             raise Interrupted(
@@ -86,56 +84,28 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
 
 
 def take_step(training: Training) -> None:
-    """Every step of the plan on the next batch, in order."""
+    """Every step of the plan on the next batch, or on the next few together, in order."""
     state, plan = training.state, training.plan
-    indices = training.numbers(state.step)
-    generator = step_generator(plan.seed, state.step)
-    batch = training.prepare_batch(training.examples.gather(indices), generator)
-    batch = training.examples.lay_out(batch)
+    count = len(training.numbers(state.step))
+    parts = batches(training)
     for number, step in enumerate(plan.each_batch):
         if state.step % step.every == 0:
-            figures = _optimize(training, number, step, batch)
+            figures = optimize(training, number, step, parts, count)
             if len(plan.each_batch) == 1:
                 state.totals += figures
             else:
                 state.totals[number] += figures[0]
-            state.seen_by_step[number] += len(indices)
-    state.seen += len(indices)
+            state.seen_by_step[number] += count
+    average(training)
+    state.seen += count
     state.step += 1
-
-
-def _optimize(
-    training: Training, number: int, step: StepPlan, batch: dict[str, torch.Tensor]
-) -> torch.Tensor:
-    """One step of one optimizer; the figures of the batch as sums over its examples."""
-    state, objective = training.state, training.objective
-    random_state = torch.get_rng_state() if training.checked else None
-    with training.only_updated(step), training.numerics.forward():
-        computed = objective.compute(step, state.models, batch)
-    if training.checked and not math.isfinite(computed.loss.item()):
-        assert random_state is not None
-        torch.set_rng_state(random_state)
-        _stop(training, step, batch)
-    optimizer = state.optimizers[number]
-    optimizer.zero_grad(set_to_none=True)
-    computed.loss.backward()
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    if step.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(weights, step.gradient_clip)
-    rate = learning_rate(
-        step, state.step, training.steps, training.steps_per_epoch, training.decisions
-    )
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    return objective.figures(computed, len(next(iter(batch.values()))))
 
 
 def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
     """Read the running figures from the device, show them, and log them now and then."""
     state = training.state
     figures = _running_figures(training)
-    rate = clock.rate(state.step) * training.plan.batch_size
+    rate = clock.rate(state.step) * training.plan.examples_per_step
     reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
     if clock.due("log", LOG_EVERY):
         training.folder.log(
@@ -175,21 +145,13 @@ def _go_there_again(training: Training) -> None:
     assert found is not None, "a run whose steps are not checked begins with a checkpoint"
     restore(state, found.checkpoint)
     training.checked = True
+    set_training(training.plan, state.models, state.names)
     while state.step < last:
         take_step(training)
     raise SpecProblem(
         f"the loss stopped being finite before step {last:,}; the same steps went well when "
         f"they were done again, so the device does not repeat its results; {ADVICE}"
     )
-
-
-def _stop(training: Training, plan: StepPlan, batch: dict[str, torch.Tensor]) -> None:
-    """Say which layer gave the first value that is not finite. Weights are as before the step."""
-    step = training.state.step
-    with training.numerics.forward():
-        cause = explain(training.state.models, training.objective, plan, batch)
-    what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
-    raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")
 
 
 def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
@@ -206,12 +168,13 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     clock.seen_before = 0
     if training.measured_split is not None:
         figures = measure(
-            state.models[0],
+            state.shown[0],
             training.objective,
             training.measured_split,
             training.prepare_for_evaluation,
             plan.batch_size,
         )
+        set_training(plan, state.models, state.names)
         entry |= {f"val_{name}": figure for name, figure in figures.items()}
     entry |= {
         "learning_rate": state.optimizers[0].param_groups[0]["lr"],
@@ -227,6 +190,8 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     state.totals.zero_()
     state.seen = 0
     state.seen_by_step = [0] * len(plan.each_batch)
+    if training.options.after_epoch is not None:
+        training.options.after_epoch(entry)
 
 
 def _keep_best(training: Training, entry: dict[str, Any]) -> None:
@@ -244,14 +209,14 @@ def _keep_best(training: Training, entry: dict[str, Any]) -> None:
             return
         training.state.best = figure
     training.folder.write_best(
-        training.state.model,
+        training.state.whole(training.state.shown),
         {"spec_sha256": training.facts["spec_sha256"], "epoch": entry["epoch"]},
     )
 
 
 def _checkpoint_due(training: Training, clock: Clock) -> bool:
     every = training.options.checkpoint_every
-    at_end = training.state.step == training.steps
+    at_end = training.over
     at_epoch = training.state.seen == 0
     since = clock.now - clock.last.setdefault("saved", training.state.seconds)
     bounded = since >= clock.saving / SAVING_SHARE
@@ -284,7 +249,9 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     if state.history:
         state.model.load_state_dict(folder.read_best())
     test = _test(training, reporter)
-    rate = state.step * training.plan.batch_size / max(state.seconds, 1e-9)
+    rate = state.step * training.plan.examples_per_step / max(state.seconds, 1e-9)
+    if training.stopped is not None:
+        reporter.note(training.stopped)
     folder.write_facts(
         {
             **training.facts,
@@ -292,6 +259,7 @@ def _finish(training: Training, reporter: Reporter) -> Run:
             "steps": state.step,
             "seconds": round(state.seconds, 3),
             "best": state.best,
+            "stopped": training.stopped,
             "test": test.facts() if test else None,
         }
     )
@@ -300,7 +268,8 @@ def _finish(training: Training, reporter: Reporter) -> Run:
 
 
 def _test(training: Training, reporter: Reporter) -> Evaluation | None:
-    if len(training.dataset.test) == 0 or not training.objective.single:
+    measured = training.options.test and training.objective.single
+    if len(training.dataset.test) == 0 or not measured:
         return None
     return evaluate_split(
         training.state.models[0],

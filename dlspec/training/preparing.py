@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
+from dlspec.ir.hidden import no_hidden_matrices
 from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.schedules import Plateau
-from dlspec.ir.training import TrainPlan
+from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
+from dlspec.training.beginning import begin_with, set_training
 from dlspec.training.device import (
     Numerics,
-    build_optimizer,
     choose_device,
     choose_numerics,
     machine_facts,
@@ -37,8 +39,10 @@ from dlspec.training.device import (
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective, sum_type
+from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
+from dlspec.training.products import note_of_products, use_products
 from dlspec.training.ranges import range_problem
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
@@ -63,10 +67,12 @@ def prepare_training(
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
+    begun = _begun(program, plan, models, options, facts)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    facts["machine"] = machine_facts(numerics)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
     facts["examples"] = _examples_facts(dataset, plan.target)
-    per_epoch = batches_per_epoch(len(dataset.train), plan.batch_size)
+    per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
         plan=plan,
@@ -88,14 +94,27 @@ def prepare_training(
         facts=facts,
         checked=device.type == "cpu",
     )
-    training.notes += [
-        *dataset.notes,
-        *skipped_notes(dataset.skipped),
-        *rewritten.notes,
-        _introduction(training),
-    ]
+    training.notes += [*dataset.notes, *skipped_notes(dataset.skipped), *rewritten.notes]
+    training.notes += [*note_of_products(products), *begun, _introduction(training)]
     open_folder(training, program)
     return training
+
+
+def _begun(
+    program: Program,
+    plan: TrainPlan,
+    models: tuple[nn.Module, ...],
+    options: TrainOptions,
+    facts: dict[str, Any],
+) -> list[str]:
+    """Put the weights of `start_from` into the models of a new run. Lines about it."""
+    if plan.start_from is None or options.resume:
+        return []
+    names = [snake_case(program.graphs[key].name) for key in plan.models]
+    whole = models[0] if len(models) == 1 else nn.ModuleDict(dict(zip(names, models, strict=True)))
+    begun = begin_with(whole, plan.start_from, options.data_root)
+    facts["start_from"] = begun.facts
+    return begun.notes
 
 
 def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
@@ -120,19 +139,36 @@ def first_state(
 ) -> State:
     """The state before the first step, with the optimizers of the plan."""
     names = tuple(program.graphs[key].name for key in plan.models)
-    by_name = dict(zip(names, models, strict=True))
+    paths = tuple(snake_case(name) for name in names)
+    set_training(plan, models, paths)
     optimizers = tuple(
-        build_optimizer(
-            step.optimizer.torch(),
-            chain.from_iterable(by_name[name].parameters() for name in step.updates),
-            device,
-        )
+        build_optimizer(step.optimizer, *_updated(program, plan, step, models), device)
         for step in plan.each_batch
     )
+    averaged = tuple(map(copy.deepcopy, models)) if plan.ema is not None else ()
+    for model in averaged:
+        model.requires_grad_(False)
     totals = torch.zeros(len(objective.names), dtype=sum_type(device), device=device)
     seen = [0] * len(plan.each_batch)
-    paths = tuple(snake_case(name) for name in names)
-    return State(models, optimizers, device, totals, seen_by_step=seen, names=paths)
+    return State(
+        models, optimizers, device, totals, seen_by_step=seen, names=paths, averaged=averaged
+    )
+
+
+def _updated(
+    program: Program, plan: TrainPlan, step: StepPlan, models: tuple[nn.Module, ...]
+) -> tuple[list[tuple[str, nn.Parameter]], tuple[str, ...]]:
+    """The weights that a step changes, and the names of those that are no hidden matrices."""
+    weights: list[tuple[str, nn.Parameter]] = []
+    others: list[str] = []
+    for key, model in zip(plan.models, models, strict=True):
+        graph = program.graphs[key]
+        if graph.name in step.updates:
+            head = snake_case(graph.name)
+            named = model.named_parameters()
+            weights += [(f"{head}.{n}", w) for n, w in named if w.requires_grad]
+            others += [f"{head}.{name}" for name in no_hidden_matrices(program, graph)]
+    return weights, tuple(others)
 
 
 def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
@@ -195,6 +231,11 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
     ):
         raise SpecProblem(
             "`plateau` follows the validation split, which is empty; "
+            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
+        )
+    if plan.early_stopping is not None and len(dataset.validation) == 0:
+        raise SpecProblem(
+            "`early_stopping` follows the validation split, which is empty; "
             f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
         )
     if plan.requires and len(dataset.test) == 0:

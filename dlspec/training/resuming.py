@@ -20,6 +20,8 @@ def open_folder(training: Training, program: Program) -> None:
     earlier = folder.read_facts()
     if earlier.get("spec_sha256") != training.facts["spec_sha256"]:
         raise SpecProblem(f"`{folder.path}` is the run of another spec, or of other overrides")
+    if "start_from" in earlier:
+        training.facts["start_from"] = earlier["start_from"]
     folder.clear_leftovers()
     found = newest_checkpoint(folder.checkpoints)
     if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -24,6 +24,8 @@ class TrainOptions(NamedTuple):
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
     texts:            the spec's files by their names, kept in the run.
+    test:             whether to measure the test split at the end.
+    after_epoch:      is given what the log says of each epoch; what it raises ends the run.
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
     """
 
@@ -39,6 +41,8 @@ class TrainOptions(NamedTuple):
     rewrites: bool = True
     texts: Mapping[str, str] = MappingProxyType({})
     show: Literal["auto", "nothing"] = "auto"
+    test: bool = True
+    after_epoch: Callable[[dict[str, Any]], None] | None = None
 
 
 class Held(NamedTuple):

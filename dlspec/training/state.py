@@ -21,6 +21,7 @@ class State:
     totals: sums of loss and metrics over the examples of this epoch so far, on the device.
     seen:   how many examples this epoch has had.
     seen_by_step: how many of them each step of the plan has worked on.
+    averaged: the models with averaged weights (`ema`), none where there is no average.
     best:   the best figure of the validation split so far, None before the first.
     seconds: time spent training, earlier parts of the run included.
     """
@@ -36,18 +37,31 @@ class State:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     names: tuple[str, ...] = ()
+    averaged: tuple[nn.Module, ...] = ()
 
     @property
     def model(self) -> nn.Module:
         """The model itself, or several by their names as one module."""
-        if len(self.models) == 1:
-            return self.models[0]
-        return nn.ModuleDict(dict(zip(self.names, self.models, strict=True)))
+        return self.whole(self.models)
+
+    @property
+    def shown(self) -> tuple[nn.Module, ...]:
+        """The models that are measured and kept: those with averaged weights where there are."""
+        return self.averaged or self.models
+
+    def whole(self, models: tuple[nn.Module, ...]) -> nn.Module:
+        """Models as one module, a single one as itself."""
+        if len(models) == 1:
+            return models[0]
+        return nn.ModuleDict(dict(zip(self.names, models, strict=True)))
 
 
 def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
     """The state as a checkpoint, with `facts` of the run beside it."""
     tensors = {f"model.{name}": _plain(tensor) for name, tensor in state.model.state_dict().items()}
+    if state.averaged:
+        averaged = state.whole(state.averaged).state_dict().items()
+        tensors |= {f"averaged.{name}": _plain(tensor) for name, tensor in averaged}
     optimizers: list[dict[str, Any]] = []
     for number, optimizer in enumerate(state.optimizers):
         stored = optimizer.state_dict()
@@ -82,12 +96,9 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
     Raises KeyError or RuntimeError where the checkpoint is of another model or optimizer.
     """
     tensors, facts = checkpoint
-    weights = {
-        name.removeprefix("model."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("model.")
-    }
-    state.model.load_state_dict(weights)
+    state.model.load_state_dict(_within(tensors, "model."))
+    if state.averaged:
+        state.whole(state.averaged).load_state_dict(_within(tensors, "averaged."))
     for number, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer_state(optimizer, number, checkpoint))
     state.totals.copy_(tensors["totals"])
@@ -100,6 +111,11 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
         torch.cuda.set_rng_state(tensors["random.cuda"], state.device)
     if state.device.type == "mps" and "random.mps" in tensors:
         torch.mps.set_rng_state(tensors["random.mps"])
+
+
+def _within(tensors: dict[str, torch.Tensor], head: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {n.removeprefix(head): t for n, t in tensors.items() if n.startswith(head)}
 
 
 def _optimizer_state(

@@ -18,9 +18,10 @@ from dlspec.training.device import Numerics
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
-from dlspec.training.order import epoch_order
+from dlspec.training.order import batches_per_epoch, epoch_order
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
+from dlspec.training.stopping import why_stopped
 
 
 @dataclass
@@ -54,6 +55,20 @@ class Training:
     @property
     def epochs(self) -> int:
         return math.ceil(self.steps / self.steps_per_epoch)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ends before its last step, as a sentence; None where it does not."""
+        rule = self.plan.early_stopping
+        if rule is None or self.state.seen:
+            return None
+        higher = self.objective.higher_is_better(rule.metric.removeprefix("val_"))
+        return why_stopped(rule, [e[rule.metric] for e in self.state.history], higher)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has come to its end."""
+        return self.state.step >= self.steps or self.stopped is not None
 
     @property
     def title(self) -> str:
@@ -101,18 +116,20 @@ class Training:
         return [sign * entry[f"val_{name}"] for entry in self.state.history]
 
     def numbers(self, step: int) -> torch.Tensor:
-        """Which examples the batch of a step (from 0) has, where they are gathered."""
-        self.examples.expect(map(self._numbers, range(step, self.steps)))
-        return self._numbers(step)
-
-    def _numbers(self, step: int) -> torch.Tensor:
+        """Which examples a step (from 0) has, in one batch or several, where they are gathered."""
         epoch, position = divmod(step, self.steps_per_epoch)
+        size = self.plan.examples_per_step
         if epoch not in self.orders:
             self.orders = {e: order for e, order in self.orders.items() if e == epoch - 1}
             order = epoch_order(self.examples.count, self.plan.seed, epoch)
-            self.orders[epoch] = order.to(self.examples.home)
-        start = position * self.plan.batch_size
-        return self.orders[epoch][start : start + self.plan.batch_size]
+            whole = batches_per_epoch(self.examples.count, self.plan.batch_size)
+            self.orders[epoch] = order[: whole * self.plan.batch_size].to(self.examples.home)
+        return self.orders[epoch][position * size : (position + 1) * size]
+
+    def batches(self, step: int) -> Iterator[torch.Tensor]:
+        """Which examples each batch has from a step on, to the end of the run."""
+        for number in range(step, self.steps):
+            yield from self.numbers(number).split(self.plan.batch_size)
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""

@@ -63,7 +63,9 @@ def _fitted(source: str) -> str:
     """A definition with its docstrings and comments at the width of emitted Python."""
     lines = source.split("\n")
     for node in reversed(list(ast.walk(ast.parse(source)))):
-        if isinstance(node, ast.FunctionDef) and (text := ast.get_docstring(node)) is not None:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        if (text := ast.get_docstring(node)) is not None:
             said = node.body[0]
             place = slice(said.lineno - 1, said.end_lineno)
             if any(len(line) > WIDTH for line in lines[place]):
@@ -77,7 +79,7 @@ def _fitted(source: str) -> str:
 
 
 def _defined(node: ast.stmt) -> str | None:
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return node.name
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id

@@ -20,6 +20,8 @@ KNOWN: Mapping[str, Import] = {
     "Any": Import("typing", "Any"),
     "NDArray": Import("numpy.typing", "NDArray"),
     "argparse": Import("argparse"),
+    "copy": Import("copy"),
+    "load_file": Import("safetensors.torch", "load_file"),
     "math": Import("math"),
     "sys": Import("sys"),
     "Path": Import("pathlib", "Path"),

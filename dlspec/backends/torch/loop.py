@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from dlspec.backends.torch import upkeep
 from dlspec.backends.torch.borrowed import Borrowed, borrow
 from dlspec.backends.torch.objectives import Functions
+from dlspec.backends.torch.pace import epochs_text, lengths, rate_factor, slice_text
 from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.backends.torch.steps import final_expression
 from dlspec.ir.graph import Program
 from dlspec.ir.metrics import AnyMetric, Metric, TopK
-from dlspec.ir.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    Linear,
-    MultiStepDecay,
-    OneCycle,
-    Plateau,
-    Polynomial,
-    StepDecay,
-)
+from dlspec.ir.optimizers import Muon
+from dlspec.ir.schedules import Constant, Plateau
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers.final import final_activation, scores_before
 
@@ -58,6 +51,7 @@ def loop_part(
         borrowed.append(borrow("training/schedules.py", *dict.fromkeys(kinds)))
     if metrics:
         borrowed.append(borrow("training/metrics.py", *metrics))
+    borrowed += upkeep.borrowed_parts(plan)
     functions = Functions(program, plan, classes)
     borrowed += functions.borrowed
     pieces = list(functions.sources)
@@ -81,7 +75,7 @@ class Single:
         self.program = program
         self.plan = plan
         self.step = plan.each_batch[0]
-        self.model = next(iter(functions.classes.values()))
+        self.name, self.model = next(iter(functions.classes.items()))
         objective = program.objectives[self.step.objective]
         self.counted = objective.inputs[0].name
         compared = objective.value("scores") is not None
@@ -177,69 +171,82 @@ def _listed(names: list[str]) -> str:
 def _train(single: Single, validated: bool, perhaps: bool, augments: bool) -> str:
     """`train`: the loop."""
     plan, step = single.plan, single.step
-    scheduled = not isinstance(step.schedule, Constant)
-    batch = "prepare_batch(data, numbers)"
-    if augments:
-        batch = "prepare_batch(data, numbers, step_generator(SEED, len(losses)))"
     lines = [
         f"def train(model: {single.model}, splits: dict[str, Batch]) -> list[float]:",
         '    """Train the model. Gives the loss of every step."""',
         '    data = splits["train"]',
         *statement("count = ", f"len(data[{quoted(single.counted)}])", 4),
         "    device = next(model.parameters()).device",
-        "    batches = batches_per_epoch(count, BATCH_SIZE)",
+        *upkeep.counted(plan),
         *lengths(plan),
         *(
             ['    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()']
             if plan.precision == "auto"
             else []
         ),
-        *statement("optimizer = ", _optimizer(step), 4),
+        *upkeep.frozen(plan, {single.name: "model"}, 4),
+        *statement("optimizer = ", _optimizer(single), 4),
+        *upkeep.averages(plan, ["model"]),
         "    losses: list[Tensor] = []",
         *(_best_before(plan) if validated else []),
         *(["    decisions: list[float] = []"] if isinstance(step.schedule, Plateau) else []),
+        *(["    watched: list[float] = []"] if plan.early_stopping is not None else []),
         f"    for epoch in range({epochs_text(plan)}):",
         "        model.train()",
-        "        order = epoch_order(count, SEED, epoch).to(device)",
-        f"        for numbers in order.split(BATCH_SIZE)[:{slice_text(plan)}]:",
-        *statement("batch = ", batch, 12),
-        *_forward(single),
-        "            optimizer.zero_grad()",
-        "            loss.backward()",
-        *_clipped(step),
-        *(_rate(plan, step) if scheduled else []),
-        "            optimizer.step()",
-        "            losses.append(loss.detach())",
-        "        mean = torch.stack(losses[epoch * batches :]).mean().item()",
+        *upkeep.frozen(plan, {single.name: "model"}, 8),
+        *upkeep.epoch_loop(plan, slice_text(plan)),
+        *_stepped(single, augments),
+        f"        mean = torch.stack(losses[epoch * {upkeep.per_epoch(plan)} :]).mean().item()",
         f'        line = f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  loss {{mean:.4f}}"',
         *_validated(plan, validated, perhaps),
         "        print(line, flush=True)",
-        *(["    model.load_state_dict(best_weights)"] if validated else []),
+        *upkeep.stopped(plan, _watched_higher(plan)),
+        *(
+            ["    model.load_state_dict(best_weights)"]
+            if validated
+            else upkeep.averages_kept(plan, ["model"])
+        ),
         "    return torch.stack(losses).tolist()",
     ]
     return "\n".join(lines)
 
 
-def lengths(plan: TrainPlan) -> list[str]:
-    if plan.steps is not None:
-        return ["    epochs = math.ceil(STEPS / batches)"]
-    if any(
-        isinstance(s.schedule, OneCycle | Cosine | Linear | Polynomial) for s in plan.each_batch
-    ):
-        return ["    steps = EPOCHS * batches"]
-    return []
-
-
-def _steps(plan: TrainPlan) -> str:
-    return "steps" if plan.steps is None else "STEPS"
-
-
-def epochs_text(plan: TrainPlan) -> str:
-    return "EPOCHS" if plan.steps is None else "epochs"
-
-
-def slice_text(plan: TrainPlan) -> str:
-    return "batches" if plan.steps is None else " min(batches, STEPS - len(losses))"
+def _stepped(single: Single, augments: bool) -> list[str]:
+    """One step in the loop: gradients, what is done with them, the optimizer, the loss."""
+    plan, step = single.plan, single.step
+    scheduled = not isinstance(step.schedule, Constant)
+    weights = upkeep.weights_text(plan, ["model"])
+    changed = [
+        *upkeep.regularized(plan, weights, 12),
+        *_clipped(step, weights),
+        *(_rate(plan, step) if scheduled else []),
+        "            optimizer.step()",
+        *upkeep.followed(plan, ["model"], "len(losses)"),
+    ]
+    random = ", step_generator(SEED, len(losses))" if augments else ""
+    if plan.accumulate == 1:
+        return [
+            *statement("batch = ", f"prepare_batch(data, numbers{random})", 12),
+            *_forward(single, 12),
+            "            optimizer.zero_grad()",
+            "            loss.backward()",
+            *changed,
+            "            losses.append(loss.detach())",
+        ]
+    random = ", step_generator(SEED, len(losses) * ACCUMULATE + part)" if augments else ""
+    each = "part, numbers in enumerate(together.split(BATCH_SIZE))" if augments else ""
+    return [
+        "            optimizer.zero_grad()",
+        "            total = torch.zeros((), device=device)",
+        f"            for {each or 'numbers in together.split(BATCH_SIZE)'}:",
+        *statement("batch = ", f"prepare_batch(data, numbers{random})", 16),
+        *_forward(single, 16),
+        "                loss = loss * (len(numbers) / len(together))",
+        "                loss.backward()",
+        "                total += loss.detach()",
+        *changed,
+        "            losses.append(total)",
+    ]
 
 
 def optimizer_text(step: StepPlan, weights: str, rate: str) -> str:
@@ -251,8 +258,12 @@ def optimizer_text(step: StepPlan, weights: str, rate: str) -> str:
     return f"{call.function}({', '.join([weights, f'lr={rate}', *rest])})"
 
 
-def _optimizer(step: StepPlan) -> str:
-    return optimizer_text(step, "model.parameters()", "LEARNING_RATE")
+def _optimizer(single: Single) -> str:
+    plan, step = single.plan, single.step
+    weights = upkeep.weights_text(plan, ["model"])
+    if isinstance(step.optimizer, Muon):
+        weights = upkeep.muon_text(single.program, plan, step.optimizer, {single.name: "model"})
+    return optimizer_text(step, weights, "LEARNING_RATE")
 
 
 def narrow(plan: TrainPlan, lines: list[str], indent: int) -> list[str]:
@@ -265,55 +276,34 @@ def narrow(plan: TrainPlan, lines: list[str], indent: int) -> list[str]:
     return [pad + where, *(f"{pad}    {line}" for line in lines)]
 
 
-def _forward(single: Single) -> list[str]:
+def _forward(single: Single, indent: int) -> list[str]:
     results = "loss, _, _" if single.results != "loss" else "loss"
-    return narrow(single.plan, [f"{results} = {single.in_training}(model, batch)"], 12)
+    return narrow(single.plan, [f"{results} = {single.in_training}(model, batch)"], indent)
 
 
-def _clipped(step: StepPlan) -> list[str]:
+def _clipped(step: StepPlan, weights: str) -> list[str]:
     if step.gradient_clip is None:
         return []
-    return statement(
-        "", f"nn.utils.clip_grad_norm_(model.parameters(), {literal(step.gradient_clip)})", 12
-    )
-
-
-def rate_factor(plan: TrainPlan, step: StepPlan, position: str) -> str:
-    """The factor of a step's learning rate at a batch."""
-    match step.schedule:
-        case OneCycle(warmup=warmup):
-            return f"one_cycle({position}, {_steps(plan)}, {literal(warmup)})"
-        case Cosine(warmup=warmup, final=final):
-            arguments = f"{_steps(plan)}, {literal(warmup)}, {literal(final)}"
-            return f"cosine({position}, {arguments})"
-        case Linear(warmup=warmup, final=final):
-            return f"linear({position}, {_steps(plan)}, {literal(warmup)}, {literal(final)})"
-        case Polynomial(power=power):
-            return f"polynomial({position}, {_steps(plan)}, {literal(power)})"
-        case MultiStepDecay(milestones=milestones, gamma=gamma):
-            arguments = f"{literal(milestones)}, {literal(gamma)}"
-            return f"multi_step_decay({position}, batches, {arguments})"
-        case Exponential(gamma=gamma):
-            return f"exponential({position}, batches, {literal(gamma)})"
-        case Plateau(patience=patience, factor=factor):
-            return f"plateau(decisions, {literal(patience)}, {literal(factor)})"
-        case StepDecay(period=period, gamma=gamma):
-            return f"step_decay({position}, batches, {literal(period)}, {literal(gamma)})"
-        case Constant():
-            raise AssertionError("a constant rate is never set")
+    return statement("", f"nn.utils.clip_grad_norm_({weights}, {literal(step.gradient_clip)})", 12)
 
 
 def _rate(plan: TrainPlan, step: StepPlan) -> list[str]:
     factor = rate_factor(plan, step, "len(losses)")
     return [
         "            for group in optimizer.param_groups:",
-        *statement('group["lr"] = ', f"LEARNING_RATE * {factor}", 16),
+        *statement('group["lr"] = ', f"LEARNING_RATE * {factor}{upkeep.share_text(step)}", 16),
     ]
 
 
 def _deciding(plan: TrainPlan) -> tuple[str, Metric | None]:
     """The figure that says which weights are best: the first metric, else the loss."""
     return (plan.metrics[0].kind_name(), plan.metrics[0]) if plan.metrics else ("loss", None)
+
+
+def _watched_higher(plan: TrainPlan) -> bool:
+    """Whether more is better of the figure that may end training early."""
+    watched = plan.early_stopping.metric.removeprefix("val_") if plan.early_stopping else ""
+    return any(m.kind_name() == watched and m.higher_is_better for m in plan.metrics)
 
 
 def _best_before(plan: TrainPlan) -> list[str]:
@@ -327,13 +317,16 @@ def _validated(plan: TrainPlan, validated: bool, perhaps: bool) -> list[str]:
         return []
     name, metric = _deciding(plan)
     sign = ">" if metric is not None and metric.higher_is_better else "<"
-    weights = "{name: w.clone() for name, w in model.state_dict().items()}"
+    shown = "averaged" if plan.ema is not None else "model"
+    weights = f"{{name: w.clone() for name, w in {shown}.state_dict().items()}}"
+    watched = plan.early_stopping.metric.removeprefix("val_") if plan.early_stopping else ""
     kept = any(isinstance(s.schedule, Plateau) for s in plan.each_batch)
     turned = "-" if sign == ">" else ""
     body = [
-        'figures = measure(model, splits["validation"])',
+        f'figures = measure({shown}, splits["validation"])',
         "line += f\"  {shown(figures, 'val_')}\"",
         *([f"decisions.append({turned}figures[{quoted(name)}])"] if kept else []),
+        *([f"watched.append(figures[{quoted(watched)}])"] if watched else []),
         f"if figures[{quoted(name)}] {sign} best:",
         f"    best = figures[{quoted(name)}]",
     ]
@@ -345,5 +338,5 @@ def _validated(plan: TrainPlan, validated: bool, perhaps: bool) -> list[str]:
         '        if "validation" in splits:',
         *("    " + line for line in lines),
         "        else:",
-        "            best_weights = model.state_dict()",
+        f"            best_weights = {shown}.state_dict()",
     ]

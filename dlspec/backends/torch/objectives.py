@@ -69,9 +69,17 @@ class Functions:
         return {name: model_variable(name) for name in self.classes}
 
 
+_OF_THE_LOOP = (
+    *("batch", "batches", "copy", "count", "data", "device", "epoch", "epochs", "follow"),
+    *("freeze", "group", "loss", "losses", "math", "model", "numbers", "order", "parts"),
+    *("splits", "step", "steps", "steps_per_epoch", "together", "total", "weights"),
+)
+"""Names that the loop has itself."""
+
+
 def model_variable(name: str) -> str:
     """What the model of that name is called where there are several."""
-    return variable(snake_case(name), ("batch", "splits", "data", "model", "device"))
+    return variable(snake_case(name), _OF_THE_LOOP)
 
 
 def emit_functions(program: Program, plan: TrainPlan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlspec.backends.problem import BackendProblem
+from dlspec.backends.torch import upkeep
 from dlspec.backends.torch.borrowed import Borrowed
 from dlspec.backends.torch.data import DataPart, companion_files, data_part
 from dlspec.backends.torch.docstrings import comment, docstring
@@ -24,6 +25,9 @@ _CONSTANTS = (
     "STEPS",
     "LEARNING_RATE",
     "SEED",
+    "ACCUMULATE",
+    "EMA",
+    "Muon",
     "Batch",
     "Any",
     "NDArray",
@@ -127,6 +131,7 @@ def _docstring(program: Program, plan: TrainPlan, data: DataPart) -> list[str]:
     text = program.documentation.strip() or graph.documentation.strip()
     pillow = any(i.module == "PIL" for one in data.borrowed for i in one.imports.values())
     needs = ["PyTorch", "NumPy", *(["Pillow"] if pillow else [])]
+    needs += ["safetensors"] if plan.start_from is not None else []
     listed = f"{', '.join(needs[:-1])} and {needs[-1]}"
     what = f"Trains `{graph.name}` on `{plan.data}` with {listed}; `--gpu` uses a GPU."
     return docstring(f"{text}\n\n{what}" if text else what, 0)
@@ -140,6 +145,7 @@ def _settings(plan: TrainPlan) -> list[str]:
         lines.append(f"EPOCHS = {literal(plan.epochs or 1)}")
     if len(plan.each_batch) == 1:
         lines.append(f"LEARNING_RATE = {literal(plan.each_batch[0].optimizer.lr)}")
+    lines += upkeep.constants(plan)
     return [*lines, f"SEED = {literal(plan.seed)}"]
 
 
@@ -157,7 +163,7 @@ def _main(program: Program, plan: TrainPlan, models: Mapping[str, str], data: Da
         "    parser = argparse.ArgumentParser(description=__doc__)",
         '    parser.add_argument("--gpu", action="store_true", help="train on a GPU")',
     ]
-    if data.rooted:
+    if data.rooted or plan.start_from is not None:
         lines += [
             "    parser.add_argument(",
             '        "--data-root",',
@@ -179,7 +185,7 @@ def _main(program: Program, plan: TrainPlan, models: Mapping[str, str], data: Da
         "        for name, split in loaded.items()",
         "    }",
         "    torch.manual_seed(SEED)",
-        *_models(models),
+        *_models(plan, models),
         "",
         "    weights = {name: w.cpu().numpy() for name, w in model.state_dict().items()}",
         '    place = Path(__file__).with_name(f"{Path(__file__).stem}_weights.npz")',
@@ -190,15 +196,17 @@ def _main(program: Program, plan: TrainPlan, models: Mapping[str, str], data: Da
     return "\n".join(lines)
 
 
-def _models(models: Mapping[str, str]) -> list[str]:
+def _models(plan: TrainPlan, models: Mapping[str, str]) -> list[str]:
     """Lines that make the models and train them; `model` is then all of them."""
     if len(models) == 1:
         (cls,) = models.values()
-        return [f"    model = {cls}().to(device)", "    train(model, splits)"]
+        begun = upkeep.begun(plan, "model")
+        return [f"    model = {cls}().to(device)", *begun, "    train(model, splits)"]
     names = {model_variable(name): cls for name, cls in models.items()}
     inner = ", ".join(f'"{snake_case(n)}": {v}' for n, v in zip(models, names, strict=True))
     return [
         *(f"    {variable} = {cls}().to(device)" for variable, cls in names.items()),
+        *upkeep.begun(plan, f"nn.ModuleDict({{{inner}}})"),
         f"    train({', '.join(names)}, splits)",
         *statement("model = ", f"nn.ModuleDict({{{inner}}})", 4),
     ]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dlspec.backends.torch.loop import (
-    epochs_text,
-    lengths,
-    narrow,
-    optimizer_text,
-    rate_factor,
-    slice_text,
-)
+from dlspec.backends.torch import upkeep
+from dlspec.backends.torch.loop import narrow, optimizer_text
 from dlspec.backends.torch.objectives import Functions
+from dlspec.backends.torch.pace import epochs_text, lengths, rate_factor, slice_text
 from dlspec.backends.torch.printer import WIDTH, literal, quoted, statement
 from dlspec.ir.graph import Program
+from dlspec.ir.optimizers import Muon
 from dlspec.ir.schedules import Constant
 from dlspec.ir.training import StepPlan, TrainPlan
 
@@ -23,45 +19,57 @@ def stepped_train(
     """`train`: for every batch one step after the other."""
     models = functions.parameters()
     counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
-    batch = "prepare_batch(data, numbers)"
-    if augments:
-        batch = "prepare_batch(data, numbers, step_generator(SEED, step))"
-    first = next(iter(models.values()))
     lines = [
         *_head(functions, models),
         '    """Train in steps. Gives the losses of every step by its name."""',
         '    data = splits["train"]',
         *statement("count = ", f"len(data[{quoted(counted)}])", 4),
-        f"    device = next({first}.parameters()).device",
-        "    batches = batches_per_epoch(count, BATCH_SIZE)",
+        f"    device = next({next(iter(models.values()))}.parameters()).device",
+        *upkeep.counted(plan),
         *lengths(plan),
     ]
     if plan.precision == "auto":
         lines.append('    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()')
-    for step in plan.each_batch:
-        weights = _weights(step, models)
-        text = optimizer_text(step, weights, literal(step.optimizer.lr))
-        lines += statement(f"{_optimizer(step)} = ", text, 4)
+    lines += upkeep.frozen(plan, models, 4)
+    lines += _optimizers(program, plan, models)
+    lines += upkeep.averages(plan, list(models.values()))
     names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
     lines += [
         *statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4),
         "    step = 0",
         f"    for epoch in range({epochs_text(plan)}):",
         *(f"        {model}.train()" for model in models.values()),
-        "        order = epoch_order(count, SEED, epoch).to(device)",
-        f"        for numbers in order.split(BATCH_SIZE)[:{_slice(plan)}]:",
-        *statement("batch = ", batch, 12),
+        *upkeep.frozen(plan, models, 8),
+        *upkeep.epoch_loop(plan, _slice(plan)),
+        *_prepared(plan, augments),
     ]
     for step in plan.each_batch:
-        lines += _step(plan, step, functions, models)
+        lines += _step(plan, step, functions, models, counted)
+    last = f"v[-{upkeep.per_epoch(plan)}:]"
     lines += [
+        *upkeep.followed(plan, list(models.values()), "step"),
         "            step += 1",
-        "        means = {n: torch.stack(v[-batches:]).mean() for n, v in losses.items() if v}",
+        *statement(
+            "means = ", f"{{n: torch.stack({last}).mean() for n, v in losses.items() if v}}", 8
+        ),
         '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
         f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
+        *upkeep.averages_kept(plan, list(models.values())),
         "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
     ]
     return "\n".join(lines)
+
+
+def _optimizers(program: Program, plan: TrainPlan, models: dict[str, str]) -> list[str]:
+    lines: list[str] = []
+    for step in plan.each_batch:
+        weights = _weights(plan, step, models)
+        if isinstance(step.optimizer, Muon):
+            updated = {name: models[name] for name in step.updates}
+            weights = upkeep.muon_text(program, plan, step.optimizer, updated)
+        text = optimizer_text(step, weights, literal(step.optimizer.lr))
+        lines += statement(f"{_optimizer(step)} = ", text, 4)
+    return lines
 
 
 def _head(functions: Functions, models: dict[str, str]) -> list[str]:
@@ -79,9 +87,23 @@ def _slice(plan: TrainPlan) -> str:
     return slice_text(plan).replace("len(losses)", "step")
 
 
-def _weights(step: StepPlan, models: dict[str, str]) -> str:
-    updated = [f"{models[name]}.parameters()" for name in step.updates]
-    return updated[0] if len(updated) == 1 else f"[{', '.join('*' + one for one in updated)}]"
+def _prepared(plan: TrainPlan, augments: bool) -> list[str]:
+    """The batch of a step, or the few of them whose gradients make one."""
+    if plan.accumulate == 1:
+        random = ", step_generator(SEED, step)" if augments else ""
+        return statement("batch = ", f"prepare_batch(data, numbers{random})", 12)
+    random = ", step_generator(SEED, step * ACCUMULATE + part)" if augments else ""
+    each = "part, numbers in enumerate(together.split(BATCH_SIZE))" if augments else ""
+    return [
+        "            parts = [",
+        *statement("", f"prepare_batch(data, numbers{random})", 16),
+        f"                for {each or 'numbers in together.split(BATCH_SIZE)'}",
+        "            ]",
+    ]
+
+
+def _weights(plan: TrainPlan, step: StepPlan, models: dict[str, str]) -> str:
+    return upkeep.weights_text(plan, [models[name] for name in step.updates])
 
 
 def _optimizer(step: StepPlan) -> str:
@@ -89,7 +111,11 @@ def _optimizer(step: StepPlan) -> str:
 
 
 def _step(
-    plan: TrainPlan, step: StepPlan, functions: Functions, models: dict[str, str]
+    plan: TrainPlan,
+    step: StepPlan,
+    functions: Functions,
+    models: dict[str, str],
+    counted: str,
 ) -> list[str]:
     """The lines of one step in the loop."""
     indent = 12 if step.every == 1 else 16
@@ -102,19 +128,39 @@ def _step(
             f"{pad}{variable}.requires_grad_({name in step.updates})"
             for name, variable in models.items()
         ]
+        lines += upkeep.frozen(plan, models, indent)
     call = f"{functions.names[step.objective]}({', '.join(models.values())}, batch)"
-    optimizer = _optimizer(step)
-    lines += narrow(plan, [f"loss = {call}"], indent)
-    lines += [f"{pad}{optimizer}.zero_grad()", f"{pad}loss.backward()"]
+    optimizer, weights = _optimizer(step), _weights(plan, step, models)
+    lines += _gradients(plan, call, optimizer, counted, indent)
+    lines += upkeep.regularized(plan, weights, indent)
     if step.gradient_clip is not None:
-        weights, most = _weights(step, models), literal(step.gradient_clip)
+        most = literal(step.gradient_clip)
         lines += statement("", f"nn.utils.clip_grad_norm_({weights}, {most})", indent)
     if not isinstance(step.schedule, Constant):
-        rate = f"{literal(step.optimizer.lr)} * {rate_factor(plan, step, 'step')}"
+        factor = rate_factor(plan, step, "step") + upkeep.share_text(step)
+        rate = f"{literal(step.optimizer.lr)} * {factor}"
         lines.append(f"{pad}for group in {optimizer}.param_groups:")
         lines += statement('group["lr"] = ', rate, indent + 4)
+    loss = "loss.detach()" if plan.accumulate == 1 else "total"
     return [
         *lines,
         f"{pad}{optimizer}.step()",
-        f"{pad}losses[{quoted(step.name)}].append(loss.detach())",
+        f"{pad}losses[{quoted(step.name)}].append({loss})",
+    ]
+
+
+def _gradients(plan: TrainPlan, call: str, optimizer: str, counted: str, indent: int) -> list[str]:
+    """The lines that compute a step's gradients, of one batch or of several."""
+    pad = " " * indent
+    if plan.accumulate == 1:
+        lines = narrow(plan, [f"loss = {call}"], indent)
+        return [*lines, f"{pad}{optimizer}.zero_grad()", f"{pad}loss.backward()"]
+    return [
+        f"{pad}{optimizer}.zero_grad()",
+        f"{pad}total = torch.zeros((), device=device)",
+        f"{pad}for batch in parts:",
+        *narrow(plan, [f"loss = {call}"], indent + 4),
+        f"{pad}    loss = loss * (len(batch[{quoted(counted)}]) / len(together))",
+        f"{pad}    loss.backward()",
+        f"{pad}    total += loss.detach()",
     ]
