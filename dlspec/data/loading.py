@@ -112,8 +112,7 @@ def load(
     A split that the source has itself is kept, and a share for it is not used but noted.
     Raises DataProblem.
     """
-    source: Source = plan.source
-    place = Place(root, confined=True)
+    source, place = plan.source, Place(root, confined=True)
     if replacement is not None:
         source = replaced(source, replacement)
         place = Place(Path(), confined=False)
@@ -127,14 +126,11 @@ def load(
         left = plan.model_copy(update={"transform": ()})
     fields = _fields(left, splits[0].fields)
     splits, held = settled(splits, storage)
-    train, validation, test = splits
     return Dataset(
-        plan=left.model_copy(update={"source": source}),
-        fields=fields,
-        classes=stored.classes,
-        train=train,
-        validation=validation,
-        test=test,
+        left.model_copy(update={"source": source}),
+        fields,
+        stored.classes,
+        *splits,
         notes=(*_notes(plan, source, stored), *stored.notes, *held),
         skipped=tuple(skipped or ()),
         columns=columns,

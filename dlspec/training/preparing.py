@@ -57,45 +57,42 @@ def prepare_training(
     build: Callable[[], nn.Module] | None = None,
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
-    device = choose_device(options.device)
-    dataset = _loaded(program.data[plan.data], options)
+    device, dataset = choose_device(options.device), _loaded(program.data[plan.data], options)
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
-    mixed = mixed_fields(fitted, plan, dataset)
-    objective = Objective(fitted, plan)
+    mixed, objective = mixed_fields(fitted, plan, dataset), Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
-    models = (build(),) if build is not None else build_models(rewritten.program, plan)
+    models = (build(),) if build else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
     products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    placed = tuple(place(model, numerics) for model in models)
     facts["machine"] = machine_facts(numerics) | {"products": list(products)}
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     for_training, for_evaluation = prepare(dataset.plan, mixed)
     training = Training(
-        plan=plan,
-        options=options,
-        model_name=program.graphs[plan.model].name,
-        dataset=dataset,
+        plan,
+        options,
+        program.graphs[plan.model].name,
+        dataset,
         examples=Examples(dataset.train, numerics),
         validation=Examples(dataset.validation, numerics) if len(dataset.validation) else None,
         prepare_batch=for_training,
         prepare_for_evaluation=for_evaluation,
         objective=objective,
         numerics=numerics,
-        state=first_state(
-            program, tuple(place(model, numerics) for model in models), plan, objective, device
-        ),
+        state=first_state(program, placed, plan, objective, device),
         folder=RunFolder(options.folder),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
         facts=facts,
         checked=device.type == "cpu",
     )
-    training.notes += [*dataset.notes, *skipped_notes(dataset.skipped), *rewritten.notes]
-    training.notes += [*note_of_products(products), *begun, _introduction(training)]
+    told = (*rewritten.notes, *note_of_products(products), *begun, *skipped_notes(dataset.skipped))
+    training.notes += [*dataset.notes, *told, _introduction(training)]
     open_folder(training, program)
     return training
 

@@ -161,59 +161,58 @@ def _synthetic(source: Synthetic, seed: int, fields: tuple[str, ...]) -> Reading
 
 def _table(source: Csv | Parquet, plan: DataPlan) -> Reading:
     """Columns, of which numbers are made once the splits are known."""
-    path = f"root / {quoted(source.path)}"
     if isinstance(source, Csv):
-        call, reader = f"read_csv(path, {quoted(source.delimiter)}, None)", "read_csv"
-        borrowed = (borrow("data/tables.py", reader, "read_columns", *_NUMBERS),)
+        call = f"read_csv(path, {quoted(source.delimiter)}, None)"
+        borrowed = (borrow("data/tables.py", "read_csv", "read_columns", *_NUMBERS),)
     else:
         call = "read_parquet(path)"
-        borrowed = (
-            borrow("data/parquet.py", "read_parquet"),
-            borrow("data/tables.py", "read_columns", *_NUMBERS),
-        )
-    classes = target_classes(source.classes_)
-    values = {
-        "target": source.target,
-        "features": source.features,
-        "texts": one_hot_columns(plan.transform),
-        "classes": classes,
-        "missing": source.missing,
-        "skipped": None,
-    }
+        reader = borrow("data/parquet.py", "read_parquet")
+        borrowed = (reader, borrow("data/tables.py", "read_columns", *_NUMBERS))
     lines = [
-        *statement("path = ", path, 4),
+        *statement("path = ", f"root / {quoted(source.path)}", 4),
         *statement("table = ", call, 4),
         "    columns, target, _ = read_columns(",
         "        path,",
         "        table,",
-        *(f"        {line}," for line in _arguments(values)),
+        *_columns(source, plan),
         "    )",
     ]
     standardized = literal(standardized_columns(plan.transform))
 
     def finish(chosen: str) -> list[str]:
         columns = f"{{name: column{chosen} for name, column in columns.items()}}"
-        if not chosen:
-            columns = "columns"
+        call = f"learn_columns({columns if chosen else 'columns'}, {standardized})"
         return [
-            *statement("learned = ", f"learn_columns({columns}, {standardized})", 4),
+            *statement("learned = ", call, 4),
             '    data = {"features": encode_columns(columns, learned), "target": target}',
         ]
 
-    return Reading(
-        lines,
-        borrowed,
-        "The rows of a table: their features as numbers, and what is to be told.",
-        counts="len(target)",
-        finish=finish,
-    )
+    says = "The rows of a table: their features as numbers, and what is to be told."
+    return Reading(lines, borrowed, says, counts="len(target)", finish=finish)
+
+
+def _columns(source: Csv | Parquet, plan: DataPlan) -> list[str]:
+    """What `read_columns` is told, an argument a line."""
+    values: dict[str, Argument] = {
+        "target": source.target,
+        "features": source.features,
+        "texts": one_hot_columns(plan.transform),
+        "classes": target_classes(source.classes_),
+        "missing": source.missing,
+        "skipped": None,
+    }
+    return [
+        line
+        for name, value in values.items()
+        for line in _comma(statement(f"{name}=", literal(value), 8))
+    ]
+
+
+def _comma(lines: list[str]) -> list[str]:
+    return [*lines[:-1], f"{lines[-1]},"]
 
 
 _NUMBERS = ("learn_columns", "encode_columns")
-
-
-def _arguments(values: dict[str, Argument]) -> list[str]:
-    return [f"{name}={literal(value)}" for name, value in values.items()]
 
 
 def _mnist(name: str, root: str) -> Reading:
