@@ -60,8 +60,7 @@ def train_plan(
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, frozenset(), "E0501", "train", frame)
     misplaced(declaration.body, FORMS, "train", frame)
-    parts = _parts(declaration, found, frame)
-    if parts is None or not models or data is None:
+    if (parts := _parts(declaration, found, frame)) is None or not models or data is None:
         return None
     graph = program.graphs[models[0].key]
     base: dict[str, Any] = {
@@ -77,14 +76,13 @@ def train_plan(
         **vars(parts.settings),
     }
     steps = [s.name.id for s in declaration.body.statements if isinstance(s, tree.StepStatement)]
-    several = bool(steps)
     figures = tuple(steps) or ("loss", *(metric.kind_name() for metric in parts.metrics))
     trained = trainoptions.Trained(program, models, data, figures, measured=not steps)
     base |= trainoptions.further_settings(found, trained, frame)
     plan = TrainPlan.model_construct(**base, each_batch=())
-    if not several and not _fits(plan, graph, data, declaration, found, frame):
+    if not steps and not _fits(plan, graph, data, declaration, found, frame):
         return None
-    form = Steps if several else OneStep
+    form = Steps if steps else OneStep
     built = form(declaration, models, data, program, frame, plan, taken).built(parts.common)
     failed = any(d.severity == "error" for d in frame.report.diagnostics[before:])
     if failed or built is None:
