@@ -16,9 +16,7 @@ from dlspec.syntax import tree
 
 Kind = TypeVar("Kind", bound=Option)
 
-PLANNED: dict[str, frozenset[str]] = {
-    "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
-}
+PLANNED: dict[str, frozenset[str]] = {}
 """Words of the language whose meaning this version does not have yet, by family."""
 
 
