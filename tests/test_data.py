@@ -156,7 +156,6 @@ def test_replacements(text: str, source):
     ("text", "help"),
     [
         ("mnst:/data", "`mnist`"),
-        ("mnist", "mnist:ROOT"),
         ("idx:a", "idx:IMAGES,LABELS"),
         ("digits:here", "--data digits`"),
         ("", "there are"),
