@@ -109,6 +109,7 @@ def fetched(name: str, caches: Path, archives: tuple[Archive, ...] | None = None
         try:
             _fetch(url, archive, path)
         except urllib.error.HTTPError as error:
+            error.close()
             why = f"{url} answers {error.code} {error.reason}"
             raise _absent(name, archive, folder, why) from error
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
@@ -165,6 +166,7 @@ def _receive(url: str, archive: Archive, part: BinaryIO, have: int) -> None:
         response = urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # it has all that there is
+            error.close()
             return
         raise
     with response:
