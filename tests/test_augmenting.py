@@ -17,7 +17,7 @@ from torch.nn import functional
 from dlspec.data import augmenting, colours, load
 from dlspec.data.preparing import prepare
 from dlspec.inference.preparation import grayscale as grayscale_without_torch
-from dlspec.ir.data import Digits, Npz
+from dlspec.ir.sources import Digits, Npz
 from dlspec.ir.transforms import (
     CutMix,
     Grayscale,

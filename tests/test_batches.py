@@ -14,7 +14,8 @@ from PIL import Image
 
 from dlspec.data import augmenting, batches, colours, files, images, load, splits
 from dlspec.data.preparing import prepare
-from dlspec.ir.data import DataPlan, Digits
+from dlspec.ir.data import DataPlan
+from dlspec.ir.sources import Digits
 from dlspec.ir.transforms import CenterCrop, Normalize, RandomCrop, RandomFlip, Resize
 
 

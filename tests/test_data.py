@@ -18,8 +18,8 @@ from PIL import Image
 
 from dlspec.data import DataProblem, load, parse_replacement
 from dlspec.data.sources import digits_file
-from dlspec.ir.data import Digits, Idx, ImageFolder, Mnist, Npz
 from dlspec.ir.datacheck import path_problem, plan_problems, training_order
+from dlspec.ir.sources import Digits, Idx, ImageFolder, Mnist, Npz
 from dlspec.ir.transforms import CenterCrop, Normalize, RandomCrop, RandomFlip, Resize
 
 
@@ -156,7 +156,6 @@ def test_replacements(text: str, source):
     ("text", "help"),
     [
         ("mnst:/data", "`mnist`"),
-        ("mnist", "mnist:ROOT"),
         ("idx:a", "idx:IMAGES,LABELS"),
         ("digits:here", "--data digits`"),
         ("", "there are"),

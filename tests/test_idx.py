@@ -12,8 +12,8 @@ from data_files import SHARED, idx_bytes, plan, problem
 
 from dlspec.data import DataProblem, load
 from dlspec.data.files import read_idx
-from dlspec.ir.data import Digits, Idx, Mnist
 from dlspec.ir.datacheck import plan_problems
+from dlspec.ir.sources import Digits, Idx, Mnist
 from dlspec.ir.transforms import Resize
 from dlspec.ir.types import tensor
 

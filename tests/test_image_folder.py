@@ -13,7 +13,7 @@ from data_files import SHARED, gradient, plan, png, problem
 from PIL import Image
 
 from dlspec.data import load
-from dlspec.ir.data import ImageFolder
+from dlspec.ir.sources import ImageFolder
 from dlspec.ir.transforms import CenterCrop, Normalize, RandomFlip, Resize
 from dlspec.ir.types import tensor
 

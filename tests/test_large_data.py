@@ -18,7 +18,7 @@ from training_setup import log, program, run, run_in_parts, weights
 from dlspec.data import DataProblem, decoded, load
 from dlspec.data.rows import Rows, open_rows, write_rows
 from dlspec.data.storage import Storage, free_memory
-from dlspec.ir.data import ImageFolder
+from dlspec.ir.sources import ImageFolder
 from dlspec.ir.transforms import Resize
 from dlspec.training.ahead import DEPTH, Ahead
 

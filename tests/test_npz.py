@@ -14,7 +14,7 @@ import pytest
 from data_files import npz_bytes, plan, problem
 
 from dlspec.data import load
-from dlspec.ir.data import Npz
+from dlspec.ir.sources import Npz
 from dlspec.ir.types import tensor
 
 

@@ -29,8 +29,9 @@ from dlspec.inference.preparation import prepare, resize
 from dlspec.inference.results import sigmoid, softmax
 from dlspec.inference.wire import external_files
 from dlspec.ir.card import CHECKSUM, Preparation, from_metadata, to_metadata
-from dlspec.ir.data import DataPlan, Digits
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
+from dlspec.ir.sources import Digits
 from dlspec.ir.transforms import CenterCrop, Normalize, Resize
 from dlspec.ir.types import tensor
 from dlspec.layers import find

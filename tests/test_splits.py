@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dlspec.data import load
 from dlspec.data.splits import permutation, split_indices
-from dlspec.ir.data import Npz
+from dlspec.ir.sources import Npz
 
 
 def splitmix(value: int) -> int:

@@ -184,12 +184,14 @@ def _pixels(count: int, size: int = 8) -> tuple[np.ndarray, np.ndarray]:
     return random.integers(0, 256, (count, size, size)).astype(np.uint8), labels
 
 
-def _same_as_the_loop(made: Program, root: Path, folder: Path) -> None:
+def same_as_the_loop(made: Program, root: Path | None, folder: Path) -> list[float]:
+    """The losses of the emitted program, held to those of the loop. root: None reads no file."""
     module = loaded(written(made, folder))
-    losses = emitted_losses(module, made, root)
-    expected = loop_losses(made, folder / "run", len(losses), root)
+    losses = emitted_losses(module, made, *([root] if root is not None else []))
+    expected = loop_losses(made, folder / "run", len(losses), root or Path())
     np.testing.assert_allclose(losses, expected, rtol=2e-5, atol=1e-6)
     assert_clean(folder)
+    return losses
 
 
 QUICK = "epochs = 1\n batch_size = 16\n precision = float32"
@@ -200,7 +202,7 @@ def test_idx_files(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(idx_bytes(images))
     (tmp_path / "labels").write_bytes(idx_bytes(labels))
     data = 'data D { source = idx("images", "labels")\n validation = 20% }\n'
-    _same_as_the_loop(spec(QUICK, data), tmp_path, _below(tmp_path))
+    same_as_the_loop(spec(QUICK, data), tmp_path, below(tmp_path))
 
 
 @pytest.mark.parametrize("validation", ["", "\n validation = 10%"])
@@ -213,7 +215,7 @@ def test_mnist(validation: str, tmp_path: Path) -> None:
         (root / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     data = f'data D {{ source = mnist("mnist")\n transform = Normalize(0.13, 0.3){validation} }}\n'
     model = MODEL.replace("[1, 8, 8]", "[1, 28, 28]")
-    _same_as_the_loop(spec(QUICK, data, model), tmp_path, _below(tmp_path))
+    same_as_the_loop(spec(QUICK, data, model), tmp_path, below(tmp_path))
 
 
 def test_npz_arrays_and_a_loss_of_numbers(tmp_path: Path) -> None:
@@ -233,7 +235,7 @@ def test_npz_arrays_and_a_loss_of_numbers(tmp_path: Path) -> None:
     data = 'data D { source = npz("a.npz")\n test = 10% }\n'
     made = spec(f"{QUICK}\n loss = mse\n metrics = [mae, mse]", data, model)
     made, _ = retargeted(made, made.trains[0], "y")
-    _same_as_the_loop(made, tmp_path, _below(tmp_path))
+    same_as_the_loop(made, tmp_path, below(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -253,10 +255,10 @@ def test_image_folders(divided: bool, chains: str, tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         png(folder / f"{number}.png", pixels)
     data = f'data D {{ source = image_folder("photos")\n {chains}\n validation = 20% }}\n'
-    _same_as_the_loop(spec(QUICK, data), tmp_path, _below(tmp_path))
+    same_as_the_loop(spec(QUICK, data), tmp_path, below(tmp_path))
 
 
-def _below(folder: Path) -> Path:
+def below(folder: Path) -> Path:
     place = folder / "program"
     place.mkdir()
     return place

@@ -37,6 +37,7 @@ MISTAKES = 10
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--data", metavar="SOURCE", help="Other data than the run's: mnist:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
+@click.option("--skip-bad", is_flag=True, help="Go on without rows and images that are broken.")
 @format_option("text", "json")
 def command(
     run: str,
@@ -45,6 +46,7 @@ def command(
     device: str | None,
     data: str | None,
     data_root: str | None,
+    skip_bad: bool,
     format: str,
 ) -> None:
     """Measure the best weights of RUN on the test split, or another, class by class.
@@ -59,7 +61,8 @@ def command(
     try:
         root = Path(data_root) if data_root else None
         chosen = chosen_device(gpu, device)
-        evaluation = evaluate(reopen(Path(run), program), chosen, root, data, split)
+        opened = reopen(Path(run), program)
+        evaluation = evaluate(opened, chosen, root, data, split, skip_bad=skip_bad)
         picture = write_confusion(Path(run), evaluation)
     except DataProblem as problem:
         raise told(problem) from problem

@@ -96,14 +96,10 @@ def _chosen(models: dict[str, nn.Module], wanted: str | None) -> str:
 
 def _data(run: Reopened, data: str | None, root: str | None) -> Dataset | None:
     """The run's data for the comparison; None, and a word about it, where it cannot be read."""
-    from dlspec.data import DataProblem, load
+    from dlspec.data import DataProblem
 
     try:
-        return load(
-            run.program.data[run.plan.data],
-            Path(root) if root else run.data_root(),
-            data or run.replacement(),
-        )
+        return run.dataset(Path(root) if root else None, data)
     except DataProblem as problem:
         if data is not None or root is not None:
             raise told(problem) from problem
@@ -127,7 +123,7 @@ def _build(
     plan = program.data[run.plan.data]
     if dataset is not None:  # another source may have stood in for the spec's
         plan = plan.model_copy(update={"source": dataset.plan.source})
-    card = describe(program, key, dataset.classes if dataset else None, plan)
+    card = describe(program, key, dataset.classes if dataset else None, plan, run.columns())
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     try:
         content = build_file(program, key, weights, opset, to_metadata(card), batch=batch)

@@ -61,6 +61,7 @@ class _Train(click.Command):
     metavar="SIZE",
     help="Memory for decoded images, as 2GiB; half of what is free unless told. More stay on disk.",
 )
+@click.option("--skip-bad", is_flag=True, help="Go on without rows and images that are broken.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of weights and order.")
 @click.option("--model", metavar="NAME", help="The model to train, where the spec trains several.")
 @click.option(
@@ -159,7 +160,8 @@ def _resumed(
     run = reopen(folder, spec_of(folder, format))
     root = Path(rest["data_root"]) if rest["data_root"] else run.data_root()
     options = _options(folder, rest, root, rest["data"] or run.replacement())
-    return run.program, run.plan, options._replace(resume=True)
+    skip_bad = options.skip_bad or run.skips_bad()
+    return run.program, run.plan, options._replace(resume=True, skip_bad=skip_bad)
 
 
 def spec_of(folder: Path, format: str = "text") -> Program:
@@ -182,6 +184,7 @@ def _options(folder: Path, rest: dict[str, Any], root: Path, data: str | None) -
         data_root=root,
         data=data,
         cache_limit=rest["cache_limit"],
+        skip_bad=rest["skip_bad"],
         checkpoint_every=rest["checkpoint_every"],
         world=rest["world"],
         shard=rest["shard"],
@@ -271,6 +274,7 @@ def _tell(run: Run, format: str) -> None:
                     "epochs": run.history,
                     "samples_per_second": run.samples_per_second,
                     "test": run.test.facts() if run.test else None,
+                    "skipped": run.skipped,
                     "good": good,
                 }
             )
@@ -287,6 +291,8 @@ def _tell_as_text(run: Run) -> None:
     if run.test is not None:
         result(f"test split, {run.test.examples:,} examples: {figures_text(run.test.figures)}")
         tell_requires(run.test.held)
+    if run.skipped:
+        result(f"{run.skipped:,} bad rows or images were skipped")
     result(f"the run is in {run.folder}")
 
 

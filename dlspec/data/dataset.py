@@ -58,6 +58,8 @@ class Dataset:
     fields:  the types of the fields as the model sees them, behind the transforms.
     classes: names of the classes by label, where the source has names.
     notes:   sentences to be logged, such as a share that the source's own split replaces.
+    skipped: the rows and images that could not be used, each a sentence with its place.
+    columns: of a table, what was learned of each column of the training split.
     """
 
     plan: DataPlan
@@ -67,6 +69,8 @@ class Dataset:
     validation: Split
     test: Split
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    columns: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

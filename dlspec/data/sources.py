@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,46 +12,120 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlspec.data.cifar import read_cifar
 from dlspec.data.dataset import Arrays, Stored
+from dlspec.data.downloads import fetched
+from dlspec.data.drawn import draw_field, draw_points
 from dlspec.data.files import read_idx, read_mnist
+from dlspec.data.folders import read_image_folder
 from dlspec.data.places import Place
-from dlspec.data.problem import DataProblem, told_as_problems
-from dlspec.data.storage import Storage
-from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz, Source
-from dlspec.ir.datacheck import while_reading
-from dlspec.ir.transforms import CenterCrop, Resize, pair
+from dlspec.data.problem import ENVIRONMENT, DataProblem, told_as_problems
+from dlspec.data.storage import Storage, free_memory
+from dlspec.data.texts import read_text
+from dlspec.ir.data import DataPlan
+from dlspec.ir.datacheck import path_problem
+from dlspec.ir.sources import (
+    Cifar10,
+    Cifar100,
+    Csv,
+    Digits,
+    FashionMnist,
+    HuggingFace,
+    Idx,
+    ImageFolder,
+    Mnist,
+    Npz,
+    Parquet,
+    Source,
+    Synthetic,
+    Text,
+    Toy2d,
+)
 
 
-def read_source(source: Source, place: Place, plan: DataPlan, storage: Storage) -> Stored:
+def read_source(
+    source: Source,
+    place: Place,
+    plan: DataPlan,
+    storage: Storage,
+    skipped: list[str] | None = None,
+) -> Stored:
     """Read a source from `place`.
 
     plan:    what will be done to images; a source of image files does itself what
              `while_reading` says, and says so in `Stored.begun`.
     storage: where decoded images may be; those of a file are `Rows`.
+    skipped: where to note rows and images that cannot be used; None makes them problems.
     Raises DataProblem.
     """
     match source:
         case Digits():
             return _digits()
-        case Mnist():
-            return _mnist(place, place.folder(source.root, _MNIST_HELP))
+        case Mnist() | FashionMnist():
+            folder = found_or_fetched(source, source.root, place, storage)
+            return _mnist(place, folder, source)
+        case Cifar10() | Cifar100():
+            folder = found_or_fetched(source, source.root, place, storage)
+            return _cifar(place, folder, source)
         case Idx():
             return _idx(place.file(source.images), place.file(source.labels))
         case ImageFolder():
-            return _image_folder(place, place.folder(source.path), plan, storage)
+            return read_image_folder(place, place.folder(source.path), plan, storage, skipped)
         case Npz():
             return _npz(place.file(source.path))
+        case _:
+            return _further(source, place, plan, skipped)
+
+
+def _further(source: Source, place: Place, plan: DataPlan, skipped: list[str] | None) -> Stored:
+    """The sources whose readers are in files of their own."""
+    match source:
+        case Csv() | Parquet():
+            from dlspec.data.tabular import read_rows
+
+            return read_rows(source, place, plan, skipped)
+        case Text():
+            return _text(source, place)
+        case Toy2d():
+            point, label = draw_points(source.shape, source.count, source.noise, plan.seed)
+            return Stored({"point": point, "label": label}, classes=source.classes())
+        case Synthetic():
+            return _synthetic(source, plan.seed)
+        case HuggingFace():
+            from dlspec.data.huggingface import read_huggingface
+
+            return read_huggingface(source, place)
         case _:
             raise DataProblem(
                 f"`{source.kind_name()}` cannot be read by this version of dlspec", code="E0603"
             )
 
 
-_MNIST_HELP = (
+def found_or_fetched(source: Source, root: str, place: Place, storage: Storage) -> Path:
+    """The folder of a data set that can be fetched: below `place`, else in the caches.
+
+    A path that a person gives on the command line is meant, and must be there.
+    Raises DataProblem.
+    """
+    if not place.confined and root != source.model_fields["root"].default:
+        return place.folder(root, _HELP[source.kind_name()])
+    reason = path_problem(root)
+    if reason is None and not (place.root / root).exists():
+        return fetched(source.kind_name(), storage.place)
+    return place.folder(root, _HELP[source.kind_name()])
+
+
+_IDX_HELP = (
     "a folder of MNIST holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,"
     " `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, gzipped (`.gz`) or not;"
-    " `--data mnist:FOLDER` points to one"
 )
+_CIFAR_HELP = "a folder of CIFAR holds `cifar-{0}-binary.tar.gz`, or the `.bin` files in it;"
+_HELP = {
+    "mnist": f"{_IDX_HELP} `--data mnist:FOLDER` points to one",
+    "fashion_mnist": f"{_IDX_HELP} `--data fashion_mnist:FOLDER` points to one",
+    "cifar10": f"{_CIFAR_HELP.format(10)} `--data cifar10:FOLDER` points to one",
+    "cifar100": f"{_CIFAR_HELP.format(100)} `--data cifar100:FOLDER` points to one",
+}
 
 
 def digits_file() -> Path:
@@ -63,19 +140,41 @@ def _digits() -> Stored:
     return Stored(arrays, classes=tuple("0123456789"))
 
 
-def _mnist(place: Place, folder: Path) -> Stored:
+def _mnist(place: Place, folder: Path, source: Source) -> Stored:
     place.check_files(sorted(folder.glob("*-ubyte*")))
+    with _helped(folder, source):
+        arrays = read_mnist(folder)
+    return _divided(folder, arrays, source)
+
+
+def _cifar(place: Place, folder: Path, source: Cifar10 | Cifar100) -> Stored:
+    place.check_files(
+        path for path in folder.rglob("*") if path.suffix in (".bin", ".gz") and path.exists()
+    )
+    with _helped(folder, source):
+        arrays = read_cifar(folder, 10 if isinstance(source, Cifar10) else 100)
+    return _divided(folder, arrays, source)
+
+
+@contextmanager
+def _helped(folder: Path, source: Source) -> Iterator[None]:
+    """Say with every problem of a folder what it should hold."""
     try:
         with told_as_problems(folder):
-            train_images, train_labels, test_images, test_labels = read_mnist(folder)
+            yield
     except DataProblem as problem:
-        problem.help = problem.help or _MNIST_HELP
+        problem.help = problem.help or _HELP[source.kind_name()]
         raise
-    train = _labelled_images(folder, train_images, train_labels, classes=10)
-    test = _labelled_images(folder, test_images, test_labels, classes=10)
+
+
+def _divided(folder: Path, arrays: tuple[NDArray[Any], ...], source: Source) -> Stored:
+    train_images, train_labels, test_images, test_labels = arrays
+    classes = source.classes() or ()
+    train = _labelled_images(folder, train_images, train_labels, len(classes))
+    test = _labelled_images(folder, test_images, test_labels, len(classes))
     if train["image"].shape[1:] != test["image"].shape[1:]:
         raise DataProblem(f"{folder}: the images for training and for the test differ in size")
-    return Stored(train, test=test, classes=tuple("0123456789"))
+    return Stored(train, test=test, classes=classes)
 
 
 def _idx(images: Path, labels: Path) -> Stored:
@@ -121,71 +220,28 @@ def _npz(path: Path) -> Stored:
         return Stored({**read_npz(path)})
 
 
-def _image_folder(place: Place, folder: Path, plan: DataPlan, storage: Storage) -> Stored:
-    try:
-        from dlspec.data.decoded import decoded_images
-        from dlspec.data.images import list_images
-    except ModuleNotFoundError as error:
-        raise DataProblem(
-            "`image_folder` needs Pillow, which is not installed",
-            exit_code=3,
-            help='pip install "dlspec[train]"',
-        ) from error
-
-    steps = image_steps(while_reading(plan).steps)
-    with told_as_problems(folder):
-        parts = {name: list_images(path) for name, path in split_folders(folder).items()}
-        paths = [path for _, files, _ in parts.values() for path in files]
-        classes = parts["train"][0]
-        for name, (own, files, _) in parts.items():
-            place.check_files([file.parent for file in files if file.parent.is_symlink()])
-            if not set(own) <= set(classes):
-                extra = sorted(set(own) - set(classes))[0]
-                raise DataProblem(f"{folder / name / extra}: a class that `train` does not have")
-        place.check_files(paths)
-        images, note = decoded_images(folder, paths, steps, storage)
-    stored: dict[str, Arrays] = {}
-    start = 0
-    for name, (own, files, labels) in parts.items():
-        numbers = np.array([classes.index(c) for c in own], dtype=np.int64)[labels]
-        stored[name] = {"image": images[start : start + len(files)], "label": numbers}
-        start += len(files)
-    return Stored(
-        stored["train"],
-        stored.get("validation"),
-        stored.get("test"),
-        classes=classes,
-        begun=True,
-        notes=() if note is None else (note,),
-    )
+def _text(source: Text, place: Place) -> Stored:
+    path = place.file(source.path)
+    with told_as_problems(path):
+        tokens, following, known = read_text(path, source.level, source.length)
+    return Stored({"tokens": tokens, "next": following}, classes=tuple(known))
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders of classes by split: `train` and what stands beside it, or `folder` alone.
-
-    A folder `train` that itself holds folders means that the layout is by splits.
-    Raises DataProblem where another folder stands beside it.
-    """
-    train = folder / "train"
-    if not train.is_dir() or not any(path.is_dir() for path in train.iterdir()):
-        return {"train": folder}
-    parts = {
-        path.name: path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    }
-    strange = sorted(set(parts) - {"train", "validation", "test"})
-    if strange:
-        raise DataProblem(
-            f"{folder / strange[0]}: beside `train` stand `validation` and `test` alone",
-            help="rename or move this folder",
-        )
-    return parts
-
-
-def image_steps(stages: tuple[Resize | CenterCrop, ...]) -> tuple[tuple[str, int, int], ...]:
-    """Resizing and cropping as image reading takes it."""
-    return tuple(
-        ("resize" if isinstance(stage, Resize) else "center_crop", *pair(stage.size))
-        for stage in stages
-    )
+def _synthetic(source: Synthetic, seed: int) -> Stored:
+    arrays: Arrays = {}
+    total = 0
+    for name, type_ in (source.fields() or {}).items():
+        shape = (source.count, *(int(str(size)) for size in type_.shape))
+        kind = "image" if name == "image" else "number" if type_.dtype == "float" else "class"
+        total += math.prod(shape) * {"image": 1, "number": 4, "class": 8}[kind]
+        if total > free_memory():
+            raise DataProblem(
+                f"`synthetic` of {source.count:,} examples needs {total / 2**30:,.1f} GiB, more"
+                " than there is",
+                exit_code=ENVIRONMENT,
+                help="a smaller `count` measures the same speed",
+            )
+        given: object = getattr(source, name)
+        below = int(given[1] if isinstance(given, tuple) else str(given)) if kind == "class" else 0
+        arrays[name] = draw_field(shape, kind, below, seed)
+    return Stored(arrays)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dlspec.inference.images import ENDINGS, read_image
 from dlspec.inference.preparation import as_float, prepare
 from dlspec.inference.problem import ENVIRONMENT, InferenceProblem
+from dlspec.inference.tables import table_features
 from dlspec.ir.card import InputCard, Preparation
 
 Array = NDArray[Any]
@@ -112,6 +113,8 @@ class Reader(NamedTuple):
             raise InferenceProblem(
                 f"{path}: a row of a CSV file is flat; `{self.card.name}` takes {self._type_text()}"
             )
+        if self.card.field == "features" and self.preparation.columns:
+            return table_features(path, self.preparation.columns)
         try:
             text = path.read_bytes().decode("utf-8-sig")
             rows = [row for row in csv.reader(io.StringIO(text)) if row]

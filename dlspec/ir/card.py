@@ -42,14 +42,27 @@ class OutputCard(Frozen):
     meaning: Meaning = "values"
 
 
+class ColumnCard(Frozen):
+    """How a column of a table becomes features: a 1 among zeros where it has categories, else
+    `(value - mean) / std`, with `fill` where there is none."""
+
+    column: str
+    categories: tuple[str, ...] | None = None
+    fill: float = 0.0
+    mean: float = 0.0
+    std: float = 1.0
+
+
 class Preparation(Frozen):
-    """How the images that the model was trained on were prepared.
+    """How the examples that the model was trained on were prepared.
 
     eight_bit: resizing before the first other transform was done on 8-bit pixels.
+    columns:   of a table, those that give `features`, in their order.
     """
 
     transform: tuple[AnyTransform, ...] = ()
     eight_bit: bool = False
+    columns: tuple[ColumnCard, ...] = ()
 
 
 class Card(Frozen):

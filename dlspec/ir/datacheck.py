@@ -12,7 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from dlspec.ir.data import DataPlan
-from dlspec.ir.transforms import AnyTransform, CenterCrop, Normalize, Resize, Transform
+from dlspec.ir.transforms import AnyTransform, CenterCrop, Normalize, OneHot, Resize, Transform
 from dlspec.ir.types import TensorType
 
 
@@ -111,7 +111,13 @@ def path_problem(text: str) -> str | None:
 
 def plan_problems(plan: DataPlan) -> tuple[PlanProblem, ...]:
     """Every mistake of a plan that its text shows, in the order of its settings."""
-    return (*_path_problems(plan), *_transform_problems(plan), *_split_problems(plan))
+    problems = (*_path_problems(plan), *_transform_problems(plan), *_split_problems(plan))
+    if plan.source.fields() == {}:
+        text = (
+            "`synthetic` needs the type of a field, as in `synthetic(image=[3, 32, 32], label=10)`"
+        )
+        return (PlanProblem("E0604", "source", text), *problems)
+    return problems
 
 
 def _path_problems(plan: DataPlan) -> list[PlanProblem]:
@@ -132,7 +138,39 @@ def _path_problems(plan: DataPlan) -> list[PlanProblem]:
     return problems
 
 
+def family_problem(plan: DataPlan) -> tuple[str, str] | None:
+    """The setting of a transform that is for tables where the source is none, or the other way
+    round, and what is wrong; None where all are of the source's kind."""
+    table = plan.source.of_columns
+    name = plan.source.kind_name()
+    for stage in (*plan.transform, *(plan.train_transform or ()), *plan.augment):
+        if stage.of_columns != table:
+            what = "columns of tables" if stage.of_columns else "images"
+            kind = stage.kind_name()
+            return _places(plan)[id(stage)], f"`{kind}` works on {what}, not on what `{name}` gives"
+    if table and plan.train_transform is not None:
+        return "train_transform", "a table has one `transform`, learned in training"
+    if table and plan.augment:
+        return "augment", f"`{plan.augment[0].kind_name()}` belongs into `transform`"
+    return None
+
+
+def known_fields(plan: DataPlan) -> dict[str, TensorType] | None:
+    """The fields behind the transforms, where they are known before any file is read.
+
+    Raises ValueError with a sentence where a transform does not fit.
+    """
+    fields = plan.source.fields()
+    if fields is None or not plan.source.of_columns:
+        return None if fields is None else fields_behind(fields, plan.transform)
+    widened = any(isinstance(stage, OneHot) for stage in plan.transform)
+    return None if widened else fields
+
+
 def _transform_problems(plan: DataPlan) -> list[PlanProblem]:
+    wrong = family_problem(plan)
+    if wrong is not None:
+        return [PlanProblem("E0606", *wrong)]
     problems: list[PlanProblem] = []
     for number, transform in enumerate(plan.transform):
         if transform.random:
@@ -212,7 +250,7 @@ def _places(plan: DataPlan) -> dict[int, str]:
 
 def _shape_problems(plan: DataPlan) -> list[PlanProblem]:
     fields = plan.source.fields()
-    if fields is None:
+    if fields is None or plan.source.of_columns:
         return []
     places = _places(plan)
     for chain in (plan.transform, training_order(plan)):

@@ -72,6 +72,8 @@ class Layer(Frozen):
     """The type of what flows into the example."""
     shape_rule: ClassVar[str]
     """The shape rule in words."""
+    counts: ClassVar[str | None] = None
+    """The argument that says how many whole numbers, from 0 on, it has a place for."""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     """The least and the greatest number of inputs (None: any number)."""
     ranks: ClassVar[tuple[int, ...]] = ()

@@ -27,4 +27,4 @@ class Option(Frozen):
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
         """The arguments in their positional order."""
-        return tuple(name for name in cls.model_fields if name != "kind")
+        return tuple(f.alias or name for name, f in cls.model_fields.items() if name != "kind")

@@ -16,12 +16,14 @@ from dlspec.ir.transforms import (
     Grayscale,
     MixUp,
     Normalize,
+    OneHot,
     RandomCrop,
     RandomErasing,
     RandomFlip,
     RandomResizedCrop,
     RandomRotation,
     Resize,
+    Standardize,
     pair,
 )
 
@@ -59,6 +61,8 @@ def call_of(transform: AnyTransform) -> TransformCall:
             return TransformCall("augmenting", "mix_up", (alpha, probability))
         case CutMix(alpha=alpha, probability=probability):
             return TransformCall("augmenting", "cut_mix", (alpha, probability))
+        case OneHot() | Standardize():
+            raise ValueError(f"`{transform.kind}` is done when a table is read")
 
 
 def _augmenting(

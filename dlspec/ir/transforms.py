@@ -71,6 +71,8 @@ class Transform(Option):
     """True where a model that learns behind it must see every example behind it."""
     plain_range: ClassVar[bool] = False
     """True where pixels must still go from 0 to 1, that is before any `Normalize`."""
+    of_columns: ClassVar[bool] = False
+    """True for what works on the columns of a table, not on images."""
     mixes: ClassVar[bool] = False
     """True where every example becomes a mixture of two, and its class too."""
 
@@ -272,6 +274,30 @@ class CutMix(Transform):
     probability: Share = Field(1.0, description="how often")
 
 
+# --- for the columns of tables -----------------------------------------------
+
+Columns: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] | None,
+    Expected("a list of names of columns, each in quotes, or `none`"),
+]
+
+
+class OneHot(Transform):
+    summary = "makes a column of texts one of 0 and 1 for each text that training has"
+    aliases = ("OneHotEncoder",)
+    of_columns = True
+    kind: Literal["OneHot"] = "OneHot"
+    columns: Columns = Field(None, description="which; all that hold texts unless told")
+
+
+class Standardize(Transform):
+    summary = "subtracts a column's mean in training and divides by its standard deviation"
+    aliases = ("StandardScaler",)
+    of_columns = True
+    kind: Literal["Standardize"] = "Standardize"
+    columns: Columns = Field(None, description="which; all that hold numbers unless told")
+
+
 AnyTransform: TypeAlias = Annotated[
     Resize
     | CenterCrop
@@ -284,6 +310,8 @@ AnyTransform: TypeAlias = Annotated[
     | ColorJitter
     | RandomErasing
     | MixUp
-    | CutMix,
+    | CutMix
+    | OneHot
+    | Standardize,
     Field(discriminator="kind"),
 ]

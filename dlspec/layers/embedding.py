@@ -43,6 +43,7 @@ class Embedding(Layer):
     example = "Embedding(65, 384) -> LSTM(512)"
     example_input = "int[50]"
     shape_rule = "a last axis of `width` is added"
+    counts = "vocab"
 
     vocab: PositiveInt = Field(description="how many different numbers there are")
     width: PositiveInt = Field(description="size of the vectors")
@@ -123,6 +124,7 @@ class OneHot(Layer):
     example = "OneHot(65) -> LSTM(512)"
     example_input = "int[50]"
     shape_rule = "a last axis of `classes` is added"
+    counts = "classes"
     aliases = ("CategoryEncoding",)
 
     classes: PositiveInt = Field(description="how many different numbers there are")

@@ -32,7 +32,7 @@ class FitProblem(NamedTuple):
 
 def target_field(data: DataPlan) -> str:
     """The field that the loss compares with: `label`, or `target`, or `next`."""
-    known = data.fields or {}
+    known = data.fields or data.source.field_names
     return next((name for name in TARGETS if name in known), TARGETS[0])
 
 

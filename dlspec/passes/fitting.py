@@ -60,8 +60,7 @@ def train_plan(
     before = len(frame.report.diagnostics)
     found = gather(declaration.body, SETTINGS, frozenset(), "E0501", "train", frame)
     misplaced(declaration.body, FORMS, "train", frame)
-    parts = _parts(declaration, found, frame)
-    if parts is None or not models or data is None:
+    if (parts := _parts(declaration, found, frame)) is None or not models or data is None:
         return None
     graph = program.graphs[models[0].key]
     base: dict[str, Any] = {

@@ -16,27 +16,7 @@ from dlspec.syntax import tree
 
 Kind = TypeVar("Kind", bound=Option)
 
-PLANNED: dict[str, frozenset[str]] = {
-    "source": frozenset(
-        {
-            "fashion_mnist",
-            "cifar10",
-            "cifar100",
-            "csv",
-            "parquet",
-            "text",
-            "toy2d",
-            "synthetic",
-            "huggingface",
-        }
-    ),
-    "transform": frozenset(
-        {
-            "Standardize",
-            "OneHot",
-        }
-    ),
-}
+PLANNED: dict[str, frozenset[str]] = {}
 """Words of the language whose meaning this version does not have yet, by family."""
 
 
@@ -70,7 +50,7 @@ def option(
 
 def _given(cls: type[Option], arguments: Sequence[tree.Argument], frame: Frame) -> list[Given]:
     names = field_names(cls)
-    fields = cls.model_fields
+    fields = {field.alias or name: field for name, field in cls.model_fields.items()}
     inner = frame.as_argument()
     given: list[Given] = []
     for number, argument in enumerate(arguments):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias, cast
 
 from dlspec.ir.data import DataPlan, DataSettings
+from dlspec.ir.frozen import FieldInfo
 from dlspec.ir.graph import Program
 from dlspec.ir.option import Option
 from dlspec.ir.search import Search
@@ -181,15 +182,19 @@ def _body(settings: dict[str, str], promises: tuple[str, ...]) -> str:
 
 
 def _option(option: Option) -> str:
-    arguments = [f"{name}={_argument(option, name)}" for name in option.argument_names()]
-    return f"{option.kind_name()}({', '.join(arguments)})"
+    fields = type(option).model_fields
+    written = [
+        f"{field.alias or name}={_argument(getattr(option, name), field)}"
+        for name, field in fields.items()
+        if name != "kind"
+    ]
+    return f"{option.kind_name()}({', '.join(written)})"
 
 
-def _argument(option: Option, name: str) -> str:
-    """An argument as the language writes it: a choice among words has no quotes."""
-    value = getattr(option, name)
-    words = option_words(type(option).model_fields[name].annotation)
-    return value if isinstance(value, str) and value in words else _literal(value)
+def _argument(value: object, field: FieldInfo) -> str:
+    """An argument as the language writes it: one of a few words without quotes."""
+    word = isinstance(value, str) and value in option_words(field.annotation)
+    return str(value) if word else _literal(value)
 
 
 def _literal(value: object) -> str:

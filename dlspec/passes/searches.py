@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlspec.ir.data import AnySource
 from dlspec.ir.losses import AnyLoss
 from dlspec.ir.metrics import AnyMetric
 from dlspec.ir.optimizers import AnyOptimizer
 from dlspec.ir.schedules import AnySchedule
 from dlspec.ir.search import Search
+from dlspec.ir.sources import AnySource
 from dlspec.ir.trainoptions import AnyRegularization, Patience, WeightsFile
 from dlspec.ir.transforms import AnyTransform
 from dlspec.passes.context import Frame

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from dlspec.diagnostics import Label
-from dlspec.ir.data import AnySource, DataPlan, DataSettings
-from dlspec.ir.data import Source as DataSource
-from dlspec.ir.datacheck import fields_behind, plan_problems
+from dlspec.ir.data import DataPlan, DataSettings
+from dlspec.ir.datacheck import known_fields, plan_problems
 from dlspec.ir.frozen import Frozen
+from dlspec.ir.sources import AnySource
+from dlspec.ir.sources import Source as DataSource
 from dlspec.ir.transforms import AnyTransform, Transform
 from dlspec.passes.arguments import Given, construct, option_words
 from dlspec.passes.context import Frame
@@ -199,7 +200,4 @@ def _checked(
         report(problem.code, span, problem.message, help=problem.help)
     if not good:
         return None
-    fields: Any = plan.source.fields()
-    if fields is not None:
-        fields = fields_behind(fields, plan.transform)
-    return plan.model_copy(update={"fields": fields})
+    return plan.model_copy(update={"fields": known_fields(plan)})

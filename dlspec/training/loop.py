@@ -305,7 +305,8 @@ def _finish(training: Training, reporter: Reporter) -> Run:
             "test": test.facts() if test else None,
         }
     )
-    return Run(folder.path, state.step, tuple(state.history), test, rate)
+    skipped = len(training.dataset.skipped)
+    return Run(folder.path, state.step, tuple(state.history), test, rate, skipped)
 
 
 def _test(training: Training) -> Evaluation | None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
-from dlspec.data import Dataset, load, parse_replacement
+from dlspec.data import Dataset, load, replaced
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
@@ -46,6 +46,7 @@ from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
 from dlspec.training.products import note_of_products, use_products
+from dlspec.training.ranges import range_problem
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -67,16 +68,16 @@ def prepare_training(
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
-    models = (build(),) if build is not None else build_models(rewritten.program, plan)
+    models = (build(),) if build else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
     hold_memory(dataset, device)
     models, numerics, adapted = _adapted(models, plan, options, device, facts)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
-        plan=plan,
-        options=options,
-        model_name=program.graphs[plan.model].name,
-        dataset=dataset,
+        plan,
+        options,
+        program.graphs[plan.model].name,
+        dataset,
         examples=Examples(dataset.train, numerics),
         validation=Examples(dataset.validation, numerics) if len(dataset.validation) else None,
         prepare_batch=for_training,
@@ -92,7 +93,8 @@ def prepare_training(
         world=world,
         computing=Computing(world, objective, plan, sharded=options.shard),
     )
-    training.notes += [*dataset.notes, *rewritten.notes, *begun, _introduction(training), *adapted]
+    told = (*rewritten.notes, *begun, *skipped_notes(dataset.skipped))
+    training.notes += [*dataset.notes, *told, _introduction(training), *adapted]
     open_folder(training, program)
     return training
 
@@ -150,7 +152,16 @@ def _begun(
 
 
 def _loaded(plan: DataPlan, options: TrainOptions) -> Dataset:
-    return load(plan, options.data_root, options.data, Storage(options.cache_limit))
+    storage = Storage(options.cache_limit)
+    return load(plan, options.data_root, options.data, storage, skip_bad=options.skip_bad)
+
+
+def skipped_notes(skipped: tuple[str, ...]) -> list[str]:
+    """What is said of rows and images that could not be used: the first ten, and how many."""
+    if not skipped:
+        return []
+    first = [f"skipped: {sentence}" for sentence in skipped[:10]]
+    return [*first, f"{len(skipped):,} bad rows or images were skipped"]
 
 
 def first_state(
@@ -253,6 +264,9 @@ def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
     for problem in _problems(program, plan, dataset):
         advice = f"; {problem.help}" if problem.help else ""
         raise SpecProblem(f"{problem.message}{advice}")
+    wrong = range_problem(program, plan, dataset)
+    if wrong is not None:
+        raise SpecProblem(wrong)
     if len(dataset.validation) == 0 and any(
         isinstance(step.schedule, Plateau) for step in plan.each_batch
     ):
@@ -299,7 +313,9 @@ def run_facts(
         "data": {
             "name": plan.data,
             "root": str(options.data_root.resolve()),
-            "source": _absolute(options.data),
+            "source": _absolute(program.data[plan.data], options.data),
+            "skip_bad": options.skip_bad,
+            "columns": dataset.columns,
         },
         "settings": plan.model_dump(mode="json"),
         "classes": dataset.classes,
@@ -307,13 +323,19 @@ def run_facts(
     }
 
 
-def _absolute(replacement: str | None) -> str | None:
+def _absolute(plan: DataPlan, replacement: str | None) -> str | None:
     """`--data mnist:PATH` as it reads from any folder."""
     if replacement is None:
         return None
-    source = parse_replacement(replacement)
-    paths = [str(Path(getattr(source, name)).resolve()) for name in source.path_arguments]
-    return f"{source.kind_name()}:{','.join(paths)}" if paths else source.kind_name()
+    source = replaced(plan.source, replacement)
+    name, _, rest = replacement.partition(":")
+    if not rest:
+        return name
+    if not source.path_arguments:
+        here = Path(rest)
+        return f"{name}:{here.resolve() if here.is_dir() else rest}"
+    paths = [str(Path(getattr(source, path)).resolve()) for path in source.path_arguments]
+    return f"{name}:{','.join(paths)}"
 
 
 def _examples_facts(dataset: Dataset, target: str) -> dict[str, Any]:

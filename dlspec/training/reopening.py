@@ -34,6 +34,29 @@ class Reopened(NamedTuple):
         """Where the paths of its data start."""
         return Path(self.facts.get("data", {}).get("root", "."))
 
+    def skips_bad(self) -> bool:
+        """Whether it went on without rows and images that cannot be used."""
+        return bool(self.facts.get("data", {}).get("skip_bad", False))
+
+    def columns(self) -> list[dict[str, Any]] | None:
+        """Of a table, what it learned of the columns of its training split."""
+        return self.facts.get("data", {}).get("columns")
+
+    def dataset(
+        self, data_root: Path | None = None, data: str | None = None, *, skip_bad: bool = False
+    ) -> Dataset:
+        """Its data, prepared as it was for the training.
+
+        data_root, data: as in `TrainOptions`; None takes the run's own. Raises DataProblem.
+        """
+        return load(
+            self.program.data[self.plan.data],
+            data_root or self.data_root(),
+            data or self.replacement(),
+            skip_bad=skip_bad or self.skips_bad(),
+            columns=self.columns(),
+        )
+
     def replacement(self) -> str | None:
         """The source that stood in for the spec's."""
         return self.facts.get("data", {}).get("source")
@@ -82,6 +105,8 @@ def evaluate(
     data_root: Path | None = None,
     data: str | None = None,
     split: str = "test",
+    *,
+    skip_bad: bool = False,
 ) -> Evaluation:
     """Measure a run's best weights on a split; on the test split, check its `require`s.
 
@@ -91,9 +116,7 @@ def evaluate(
     """
     chosen = choose_device(device)
     models = tuple(trained_models(run).values())
-    dataset: Dataset = load(
-        run.program.data[run.plan.data], data_root or run.data_root(), data or run.replacement()
-    )
+    dataset = run.dataset(data_root, data, skip_bad=skip_bad)
     program, plan = with_target(run.program, run.plan, dataset)
     check_data(program, plan, dataset)
     examples = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}

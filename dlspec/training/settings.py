@@ -22,6 +22,7 @@ class TrainOptions(NamedTuple):
     data_root:        where the paths of the spec start.
     data:             a source in the stead of the spec's, as `mnist:PATH`.
     cache_limit:      bytes of memory for decoded images; None is half of what is free.
+    skip_bad:         whether to go on without rows and images that cannot be used.
     checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
@@ -39,6 +40,7 @@ class TrainOptions(NamedTuple):
     data_root: Path = Path()
     data: str | None = None
     cache_limit: int | None = None
+    skip_bad: bool = False
     checkpoint_every: float | None = None
     channels_last: bool | None = None
     rewrites: bool = True
@@ -111,3 +113,5 @@ class Run(NamedTuple):
     history: tuple[dict[str, Any], ...]
     test: Evaluation | None
     samples_per_second: float
+    skipped: int = 0
+    """How many rows and images could not be used."""

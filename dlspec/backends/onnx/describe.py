@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dlspec import __version__
 from dlspec.backends.onnx.values import dim_text
-from dlspec.ir.card import Card, InputCard, Meaning, OutputCard, Preparation, spec_hash
-from dlspec.ir.data import DataPlan, ImageFolder
+from dlspec.ir.card import Card, ColumnCard, InputCard, Meaning, OutputCard, Preparation, spec_hash
+from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph, Port, Program
 from dlspec.ir.losses import BinaryCrossEntropy, CrossEntropy
+from dlspec.ir.sources import ImageFolder
 from dlspec.ir.training import TrainPlan
 from dlspec.layers.final import final_activation
 
@@ -28,12 +30,14 @@ def describe(
     model_key: str,
     classes: Sequence[str] | None = None,
     data: DataPlan | None = None,
+    columns: Sequence[Mapping[str, Any]] | None = None,
 ) -> Card:
     """The card of a model.
 
     classes: names of the classes by number; None takes those that the data's source knows
              before any file is read.
     data:    what the model was trained on; None takes what the program's `train` says.
+    columns: of a table, what was learned of its columns in training.
     """
     graph = program.graphs[model_key]
     plan = next((p for p in program.trains if p.model == model_key), None)
@@ -49,7 +53,7 @@ def describe(
         inputs=tuple(_input(graph, port, feeds.get(port.name)) for port in graph.inputs),
         outputs=tuple(_output(program, graph, port, plan) for port in graph.outputs),
         classes=tuple(classes),
-        preparation=_preparation(data),
+        preparation=_preparation(data, columns or ()),
     )
 
 
@@ -71,7 +75,14 @@ def _output(program: Program, graph: Graph, port: Port, plan: TrainPlan | None) 
     )
 
 
-def _preparation(data: DataPlan | None) -> Preparation:
+def _preparation(data: DataPlan | None, columns: Sequence[Mapping[str, Any]]) -> Preparation:
     if data is None:
         return Preparation()
+    if data.source.of_columns:
+        cards = ({**one, "categories": _texts(one.get("categories"))} for one in columns)
+        return Preparation(columns=tuple(ColumnCard(**one) for one in cards))
     return Preparation(transform=data.transform, eight_bit=isinstance(data.source, ImageFolder))
+
+
+def _texts(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)

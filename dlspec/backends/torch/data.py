@@ -9,8 +9,10 @@ from dlspec.backends.torch.borrowed import PACKAGE, Borrowed, borrow
 from dlspec.backends.torch.docstrings import docstring
 from dlspec.backends.torch.preparation import Preparation, preparation
 from dlspec.backends.torch.printer import literal, quoted, statement
-from dlspec.ir.data import DataPlan, Digits, Idx, ImageFolder, Mnist, Npz
+from dlspec.backends.torch.reading import Reading, reading_of
+from dlspec.ir.data import DataPlan
 from dlspec.ir.datacheck import while_reading
+from dlspec.ir.sources import Digits, ImageFolder
 from dlspec.ir.transforms import CenterCrop, Resize, pair
 
 
@@ -31,20 +33,6 @@ class DataPart(NamedTuple):
     augments: bool
 
 
-class Reading(NamedTuple):
-    """How a source is read: lines that leave arrays in `data`, and its own test in `test_data`.
-
-    counted: a field by which examples are counted.
-    """
-
-    lines: list[str]
-    borrowed: tuple[Borrowed, ...] = ()
-    says: str = ""
-    own_test: bool = False
-    rooted: bool = True
-    counted: str = "label"
-
-
 def data_part(plan: DataPlan, fields: tuple[str, ...], mixed: Mapping[str, int]) -> DataPart:
     """The code for a data set.
 
@@ -56,7 +44,7 @@ def data_part(plan: DataPlan, fields: tuple[str, ...], mixed: Mapping[str, int])
         return _folder_part(plan, plan.source, reading.steps, prepare)
     prepare = preparation(plan, fields, mixed)
     borrowed = prepare.borrowed
-    reading = _reading(plan, fields)
+    reading = reading_of(plan, fields)
     shares = (plan.validation, 0.0 if reading.own_test else plan.test)
     splits = (
         "train",
@@ -86,6 +74,7 @@ def _load(
     head = "def load_data(root: Path)" if reading.rooted else "def load_data()"
     lines = [f"{head} -> dict[str, Batch]:", *docstring(reading.says, 4), *reading.lines]
     chosen = dict.fromkeys(splits, "tensors(data)")
+    count = f"len(data[{quoted(reading.counted)}])"
     if any(shares):
         written = ", ".join(literal(value) for value in (*shares, plan.seed))
         names = [
@@ -94,10 +83,12 @@ def _load(
         ]
         lines += statement(
             f"{', '.join(names)} = ",
-            f"split_indices(len(data[{quoted(reading.counted)}]), {written})",
+            f"split_indices({reading.counts or count}, {written})",
             4,
         )
         chosen = {name: f"tensors(data, {name})" for name in splits}
+    if reading.finish is not None:
+        lines += reading.finish("[train]" if any(shares) else "")
     if reading.own_test:
         chosen["test"] = "tensors(test_data)"
     inner = ", ".join(f"{quoted(name)}: {text}" for name, text in chosen.items())
@@ -126,69 +117,6 @@ def _tensors(calls: Iterable[str]) -> str:
     if numbers is not None:
         data = {{name: array[numbers] for name, array in data.items()}}
 {every}'''
-
-
-_DIGITS = Reading(
-    [
-        '    with np.load(Path(__file__).with_name("digits.npz")) as arrays:',
-        '        label = arrays["label"].astype(np.int64)',
-        '        data = {"image": arrays["image"], "label": label}',
-    ],
-    says="The 1,797 scans of `digits.npz`, uint8 [1, 8, 8], and their labels.",
-    rooted=False,
-)
-
-
-def _reading(plan: DataPlan, fields: tuple[str, ...]) -> Reading:
-    match plan.source:
-        case Digits():
-            return _DIGITS
-        case Mnist(root=root):
-            return Reading(
-                [
-                    *statement(
-                        "images, labels, test_images, test_labels = ",
-                        f"read_mnist(root / {quoted(root)})",
-                        4,
-                    ),
-                    *_labelled("data", "images", "labels"),
-                    *_labelled("test_data", "test_images", "test_labels"),
-                ],
-                (borrow("data/files.py", "read_mnist"),),
-                "The images of MNIST, uint8 [1, 28, 28], and their labels.",
-                own_test=True,
-            )
-        case Idx(images=images, labels=labels):
-            return Reading(
-                [
-                    *statement("images = ", f"read_idx(root / {quoted(images)})", 4),
-                    *statement("labels = ", f"read_idx(root / {quoted(labels)})", 4),
-                    "    if images.ndim == 3:",
-                    "        images = images[:, None]",
-                    '    data = {"image": images, "label": labels.astype(np.int64)}',
-                ],
-                (borrow("data/files.py", "read_idx"),),
-                "The images of a file, uint8 [channels, height, width], and their labels.",
-            )
-        case Npz(path=path):
-            inner = ", ".join(f"{quoted(name)}: plain(arrays[{quoted(name)}])" for name in fields)
-            return Reading(
-                [
-                    *statement("path = ", f"root / {quoted(path)}", 4),
-                    "    with np.load(path) as arrays:",
-                    *statement("data = ", "{" + inner + "}", 8),
-                ],
-                (borrow("data/carried.py", "plain"),),
-                "The arrays of a file by name, examples along axis 0.",
-                counted=fields[0],
-            )
-        case _:
-            raise AssertionError(plan.source.kind)
-
-
-def _labelled(name: str, images: str, labels: str) -> list[str]:
-    inner = f'{{"image": {images}[:, None], "label": {labels}.astype(np.int64)}}'
-    return statement(f"{name} = ", inner, 4)
 
 
 def _folder_part(

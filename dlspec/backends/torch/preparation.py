@@ -9,8 +9,9 @@ from typing import NamedTuple
 from dlspec.backends.torch.borrowed import Borrowed, borrow
 from dlspec.backends.torch.docstrings import docstring
 from dlspec.backends.torch.printer import literal, quoted, statement
-from dlspec.ir.data import DataPlan, Npz
+from dlspec.ir.data import DataPlan
 from dlspec.ir.datacheck import training_order
+from dlspec.ir.sources import Npz
 from dlspec.ir.transforming import call_of
 from dlspec.ir.transforms import AnyTransform
 
