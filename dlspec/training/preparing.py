@@ -17,19 +17,16 @@ from torch import nn
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, replaced
-from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
 from dlspec.ir.hidden import no_hidden_matrices
-from dlspec.ir.mixing import mixed_classes
-from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
-from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.beginning import begin_with, set_training
+from dlspec.training.checking import check_data, preparation, with_target
 from dlspec.training.device import (
     Numerics,
     choose_numerics,
@@ -46,7 +43,6 @@ from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
 from dlspec.training.products import note_of_products, use_products
-from dlspec.training.ranges import range_problem
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -63,7 +59,7 @@ def prepare_training(
     world = options.world or World()
     device = world.device(options.device)
     fitted, plan, dataset, facts = _fitted(program, plan, options, world)
-    for_training, for_evaluation = _preparation(fitted, plan, dataset)
+    for_training, for_evaluation = preparation(fitted, plan, dataset)
     world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
@@ -216,25 +212,6 @@ def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
         raise SpecProblem(str(problem)) from problem
 
 
-def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Program, TrainPlan]:
-    """The same with the field that the loss compares, known once the files have been read."""
-    found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
-    if plan.target in dataset.fields or plan.loss is None:
-        return program, plan  # `minimize` names its fields itself
-    return retargeted(program, plan, found)
-
-
-def _preparation(
-    program: Program, plan: TrainPlan, dataset: Dataset
-) -> tuple[TrainingFunction, EvaluationFunction]:
-    """How batches are prepared. Raises SpecProblem where a loss takes no mixed examples."""
-    try:
-        mixed = mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
-    except ValueError as problem:
-        raise SpecProblem(str(problem)) from problem
-    return prepare(dataset.plan, mixed)
-
-
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
     """The model on its device, its weights in the memory layout of the run."""
     model = model.to(numerics.device)
@@ -254,50 +231,6 @@ def total_steps(plan: TrainPlan, per_epoch: int) -> int:
     if plan.epochs is None:
         raise SpecProblem("a `train` needs `epochs` or `steps`")
     return plan.epochs * per_epoch
-
-
-def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
-    """What could not be known before the files were read: whether they fit model and loss.
-
-    Raises SpecProblem.
-    """
-    for problem in _problems(program, plan, dataset):
-        advice = f"; {problem.help}" if problem.help else ""
-        raise SpecProblem(f"{problem.message}{advice}")
-    wrong = range_problem(program, plan, dataset)
-    if wrong is not None:
-        raise SpecProblem(wrong)
-    if len(dataset.validation) == 0 and any(
-        isinstance(step.schedule, Plateau) for step in plan.each_batch
-    ):
-        raise SpecProblem(
-            "`plateau` follows the validation split, which is empty; "
-            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
-        )
-    if plan.early_stopping is not None and len(dataset.validation) == 0:
-        raise SpecProblem(
-            "`early_stopping` follows the validation split, which is empty; "
-            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
-        )
-    if plan.requires and len(dataset.test) == 0:
-        raise SpecProblem(
-            f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "
-            f"`test = 20%` in `data {plan.data}` sets examples aside for it"
-        )
-
-
-def _problems(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[FitProblem, ...]:
-    if plan.loss is not None or plan.metrics:
-        found = problems(plan, program.graphs[plan.model], dataset.plan, dataset.fields)
-        if found:
-            return found
-    return tuple(
-        problem
-        for step in plan.each_batch
-        for problem in objective_problems(
-            plan, program.objectives[step.objective], dataset.plan, dataset.fields
-        )
-    )
 
 
 def run_facts(
