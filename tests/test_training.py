@@ -158,8 +158,10 @@ def test_a_run_learns_and_leaves_its_folder(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] / 2
     assert done.test is not None and done.test.figures["accuracy"] > 0.85
     assert done.test.figures["top_k"] >= done.test.figures["accuracy"]
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+    names = {path.name.partition(".tfevents")[0] for path in (tmp_path / "run").iterdir()}
     assert names == {
+        "events.out",
+        "confusion.png",
         "spec.dlnet",
         "spec.json",
         "run.json",

@@ -67,7 +67,7 @@ def _fits(training: Training, take_step: Callable[[Training], None], size: int) 
         torch.cuda.empty_cache()
     plan = training.plan.model_copy(update={"batch_size": size})
     try:
-        _try(replace(training, plan=plan, order=None), take_step)
+        _try(replace(training, plan=plan, orders={}), take_step)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
