@@ -13,10 +13,11 @@ from dlspec.ir.search import Search
 from dlspec.ir.training import TrainPlan
 from dlspec.pipeline import Compiled, compile_file
 from dlspec.tuning.folder import StudyFolder
+from dlspec.tuning.methods import StudyOptions
 from dlspec.tuning.picture import draw_study
 from dlspec.tuning.problems import StudyProblem
 from dlspec.tuning.space import searches_of
-from dlspec.tuning.study import Study, StudyOptions, Trial
+from dlspec.tuning.study import Study, Trial
 
 
 class TuneOptions(NamedTuple):
