@@ -29,20 +29,23 @@ from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
-from dlspec.training.adapting import adapted
 from dlspec.training.beginning import begin_with, set_training
 from dlspec.training.device import (
     Numerics,
+    choose_numerics,
+    machine_facts,
 )
 from dlspec.training.distributed import World
 from dlspec.training.distributed_folder import open_run
 from dlspec.training.distributed_models import Computing
-from dlspec.training.distributed_plan import check_spread
+from dlspec.training.distributed_plan import check_spread, spread_models
 from dlspec.training.examples import Examples
+from dlspec.training.freed import hold_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
+from dlspec.training.products import note_of_products, use_products
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -66,7 +69,8 @@ def prepare_training(
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
-    models, numerics, said = adapted(models, plan, dataset, options, device, facts)
+    hold_memory(dataset, device)
+    models, numerics, adapted = _adapted(models, plan, options, device, facts)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
         plan=plan,
@@ -88,7 +92,7 @@ def prepare_training(
         world=world,
         computing=Computing(world, objective, plan, sharded=options.shard),
     )
-    training.notes += [*dataset.notes, *rewritten.notes, *begun, _introduction(training), *said]
+    training.notes += [*dataset.notes, *rewritten.notes, *begun, _introduction(training), *adapted]
     open_folder(training, program)
     return training
 
@@ -105,6 +109,27 @@ def _fitted(
     check_data(fitted, plan, dataset)
     check_spread(fitted, plan, world, sharded=options.shard)
     return fitted, plan, dataset, facts
+
+
+def _adapted(
+    models: tuple[nn.Module, ...],
+    plan: TrainPlan,
+    options: TrainOptions,
+    device: torch.device,
+    facts: dict[str, Any],
+) -> tuple[tuple[nn.Module, ...], Numerics, list[str]]:
+    """Models as this machine computes them fast, alone or with others; sentences for the log."""
+    world = options.world or World()
+    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
+    numerics = choose_numerics(device, plan.precision, models, channels_last)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    spread, models = spread_models(models, plan, world, device, sharded=options.shard)
+    more = {"products": list(products), "processes": world.size}
+    facts["machine"] = machine_facts(numerics) | more
+    if not world.alone:
+        world.same("the spec", facts["spec_sha256"])
+        world.same("the data", json.dumps(facts["examples"]))
+    return models, numerics, [*note_of_products(products), *spread]
 
 
 def _begun(
