@@ -272,6 +272,27 @@ def test_training_from_the_disk_and_in_parts_is_bit_for_bit_training_in_memory(
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
+def train_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dlspec", "train", "photos.dlnet", "--out", "run", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DLSPEC_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_takes_a_limit_and_says_what_it_means(tmp_path: Path) -> None:
+    photos(tmp_path, 30)
+    (tmp_path / "photos.dlnet").write_text(SPEC.replace("= 3", "= 1"))
+    done = train_command(tmp_path, "--cache-limit", "1 kB")
+    assert done.returncode == 0 and "are over the limit" in done.stderr, done.stderr
+    assert len(cache_files(tmp_path)) == 1
+    done = train_command(tmp_path, "--cache-limit", "much")
+    assert done.returncode == 2 and "no amount of memory such as 2GiB" in done.stderr
+
+
 LIMITED = """
 import json, sys
 from pathlib import Path

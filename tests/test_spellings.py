@@ -171,6 +171,11 @@ def test_a_line_of_theirs_is_answered_in_dlspecs_words(line: str) -> None:
 
 
 SETTINGS = {
+    "gradient_accumulation_steps = 4": "accumulate",
+    "use_ema = true": "ema = 0.999",
+    "kernel_regularizer = l2(1e-4)": "regularization",
+    "frozen = true": "freeze",
+    "pretrained = true": "start_from",
     "optimizer = Adam(lr=1e-3)": "calls it `adam`",
     "optimizer = adam(learning_rate=1e-3)": "calls it `lr`",
     "optimizer = SGD(0.1)": "calls it `sgd`",

@@ -243,7 +243,7 @@ def test_each_model_of_a_run_is_exported(tmp_path: Path) -> None:
     done = cli("export", str(tmp_path / "run"))
     assert (done.returncode, "`Maker`, `Judge`" in done.stderr) == (2, True)
     done = cli("evaluate", str(tmp_path / "run"))
-    assert (done.returncode, "several steps" in done.stderr) == (1, True)
+    assert (done.returncode, "no test split" in done.stderr) == (1, True)
 
 
 # --- one model, said at length ---------------------------------------------------------

@@ -140,12 +140,6 @@ def test_metrics_are_what_numpy_counts() -> None:
     assert metrics.accuracy(*given) == (scores.argmax(1) == target).sum()
     for k in (1, 3, 12, 40):
         assert metrics.top_k(*given, k) == (ranks < k).sum()
-    logits, truth = chance.normal(size=50), chance.integers(0, 2, 50)
-    right = ((logits > 0) == truth).sum()
-    for shape in ((50,), (50, 1)):
-        assert (
-            metrics.accuracy(torch.from_numpy(logits).view(shape), torch.from_numpy(truth)) == right
-        )
     output, wanted = chance.normal(size=(30, 4)), chance.normal(size=(30, 4))
     pair = torch.from_numpy(output), torch.from_numpy(wanted)
     assert metrics.mae(*pair) == pytest.approx(np.abs(output - wanted).mean() * 30)

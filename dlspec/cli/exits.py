@@ -85,11 +85,20 @@ def _explain(problem: Exception) -> int:
         return _say(missing_package(problem), ENVIRONMENT)
     if isinstance(problem, OSError):
         return _say(system_message(problem), ENVIRONMENT)
-    if isinstance(problem, MemoryError):
+    if isinstance(problem, MemoryError) or _cannot_allocate(problem):
         return _say("there is not enough memory", ENVIRONMENT)
     kind = type(problem).__name__
     where = "`DLSPEC_TRACEBACK=1` shows where it came from"
     return _say(f"dlspec itself failed: {kind}: {_one_line(problem)}; {where}", ENVIRONMENT)
+
+
+def _cannot_allocate(problem: Exception) -> bool:
+    """Whether PyTorch, which is loaded then, had no room for a tensor."""
+    if not isinstance(problem, RuntimeError) or "torch" not in sys.modules:
+        return False
+    from dlspec.training.memory import is_out_of_memory
+
+    return is_out_of_memory(problem)
 
 
 def system_message(problem: OSError) -> str:
@@ -107,6 +116,8 @@ def missing_package(problem: ModuleNotFoundError) -> str:
         "onnxruntime": "onnx",
         "torch": "train",
         "safetensors": "train",
+        "tensorboard": "train",
+        "torchmetrics": "train",
         "optuna": "tune",
         "pygraphviz": "graph",
         "resvg_py": "graph",

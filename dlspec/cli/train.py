@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,8 +178,19 @@ def _carry_out(program: Program, plan: TrainPlan, options: TrainOptions, format:
     except DataProblem as problem:
         raise told(problem) from problem
     except OSError as problem:
-        raise EnvironmentFault(system_message(problem)) from problem
+        raise EnvironmentFault(_system_fault(problem, options.folder)) from problem
     _tell(run, format)
+
+
+def _system_fault(problem: OSError, folder: Path) -> str:
+    """What the system refused a run, and where its disk is full, what is left of it."""
+    text = system_message(problem)
+    if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return text
+    if any((folder / "checkpoints").glob("step-*.json")):
+        advice = f"`dlspec train --resume {folder}` goes on from it"
+        return f"{text}; the checkpoint saved last is whole: make room, then {advice}"
+    return f"{text}; no checkpoint was saved yet: make room, then start anew"
 
 
 def told(problem: DataProblem) -> click.ClickException:

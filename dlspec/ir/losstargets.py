@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 from dlspec.ir.dims import Dim
 from dlspec.ir.losses import Loss
 from dlspec.ir.metrics import Metric
@@ -39,6 +41,46 @@ def class_axis(output: TensorType, target: TensorType) -> int | None:
     if output.rank and output.shape[1:] == target.shape:
         return 0
     return output.rank - 1 if output.rank == 1 and target.shape == (1,) else None
+
+
+class Comparison(NamedTuple):
+    """What metrics compare.
+
+    kind:  scores of `classes` with a class number for each row of them, `labels` with yes or no
+           for each, or `values`.
+    size:  how many classes or labels, 1 of values.
+    axis:  where the classes stand, counted from the last axis; None but for classes.
+    rows:  whether an example has several rows of scores.
+    """
+
+    kind: Literal["classes", "labels", "values"]
+    size: int = 1
+    axis: int | None = None
+    rows: bool = False
+
+
+def comparison(loss: Loss | None, output: TensorType, target: TensorType) -> Comparison:
+    """How metrics compare an output, whose loss is given where there is one, with a target."""
+    if yes_or_no(loss, output, target):
+        size = output.shape[0] if output.rank == 1 else 1
+        return Comparison("labels", size if isinstance(size, int) else 1)
+    of_values = loss is not None and loss.target == "values"
+    axis = None if of_values else class_axis(output, target)
+    size = output.shape[axis] if axis is not None else None
+    if target.dtype != "int" or axis is None or not isinstance(size, int):
+        return Comparison("values")
+    return Comparison("classes", size, axis - output.rank, output.rank > 1)
+
+
+def yes_or_no(loss: Loss | None, output: TensorType, target: TensorType) -> bool:
+    """Whether scores are for yes or no to a question each.
+
+    Some losses say so; of `minimize`, whose losses may compare anything, the shapes do.
+    """
+    if loss is not None:
+        return loss.target == "values" and loss.from_logits is not None
+    alike = output.shape in (target.shape, (*target.shape, 1))
+    return alike and (output.shape == (1,) or class_axis(output, target) is None)
 
 
 def _classes_problem(

@@ -36,8 +36,17 @@ def step_faults(program: Program, plan: TrainPlan) -> Iterator[str]:
         return
     if len({step.name for step in plan.each_batch}) != len(plan.each_batch):
         yield "two of its steps have one name"
+    if plan.metrics and not _scored(program, plan):
+        yield "its metrics have nothing to compare"
     for step in plan.each_batch:
         yield from _step(program, plan, step, dict(zip(names, plan.models, strict=True)))
+
+
+def _scored(program: Program, plan: TrainPlan) -> bool:
+    """Whether the objective that is measured first has what metrics compare."""
+    key = plan.each_batch[0].objective
+    objective = program.objectives.get(f"{key}.evaluation", program.objectives.get(key))
+    return objective is not None and objective.value("scores") is not None
 
 
 def _step(

@@ -183,7 +183,7 @@ def _train(program: Program, plan: TrainPlan) -> Iterator[str]:
     if set(plan.feeds) != {port.name for port in graph.inputs}:
         yield "`feeds` does not name the model's inputs"
     yield from step_faults(program, plan)
-    measured = {"loss", *(metric.kind for metric in plan.metrics)}
+    measured = {*plan.losses, *(metric.kind for metric in plan.metrics if metric.number)}
     for required in plan.requires:
         if required.metric not in measured:
             yield f"it does not measure `{required.metric[:80]}`"

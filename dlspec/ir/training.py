@@ -18,7 +18,7 @@ class Requirement(Frozen):
     """`require accuracy >= 97%` in a `train`: checked on the test split."""
 
     metric: str
-    """`loss`, or the name of one of the plan's metrics, `accuracy` or `top_k`."""
+    """`loss`, one of several steps, or one of the plan's metrics, `accuracy` or `top_k`."""
     operator: Literal["<", "<=", ">", ">=", "==", "!="]
     value: Float
 
@@ -82,6 +82,13 @@ class TrainPlan(TrainSettings):
     each_batch: tuple[StepPlan, ...]
     metrics: tuple[AnyMetric, ...] = ()
     requires: tuple[Requirement, ...] = ()
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The names of what is minimised, as logs have them: `loss`, or those of several steps."""
+        if len(self.each_batch) == 1:
+            return ("loss",)
+        return tuple(step.name for step in self.each_batch)
 
     @property
     def examples_per_step(self) -> int:

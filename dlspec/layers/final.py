@@ -7,7 +7,7 @@ from typing import get_args
 
 from dlspec.ir.graph import CallNode, Graph, LayerNode, Program
 from dlspec.ir.layer import Layer
-from dlspec.ir.losses import AnyLoss, CrossEntropy, Loss
+from dlspec.ir.losses import AnyLoss, Loss
 from dlspec.ir.training import TrainPlan
 
 
@@ -48,6 +48,13 @@ def final_activation(program: Program, graph: Graph, output: str) -> Layer | Non
     return found[1].layer if found is not None else None
 
 
-def scores_before(plan: TrainPlan) -> str | None:
-    """The final activation before which the scores are taken that a plan's metrics compare."""
-    return CrossEntropy.from_logits if plan.loss is None else plan.loss.from_logits
+def scores_before(program: Program, plan: TrainPlan) -> str | None:
+    """The final activation before which the scores are taken that a plan's metrics compare.
+
+    The one that the loss takes over; under `minimize` any that some loss does. None where the
+    model does not end in it.
+    """
+    final = final_activation(program, program.graphs[plan.model], plan.output)
+    if final is None or plan.loss is None:
+        return final.kind if final is not None else None
+    return final.kind if final.kind == plan.loss.from_logits else None

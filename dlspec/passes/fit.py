@@ -12,8 +12,8 @@ from typing import NamedTuple
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Graph, Program
 from dlspec.ir.losses import Target
-from dlspec.ir.losstargets import target_problem
-from dlspec.ir.metrics import TopK
+from dlspec.ir.losstargets import Comparison, comparison, target_problem, yes_or_no
+from dlspec.ir.metrics import MOST_CLASSES, Confusion, Metric, TopK
 from dlspec.ir.objective import LossNode, Objective
 from dlspec.ir.training import TrainPlan
 from dlspec.ir.types import TensorType
@@ -184,28 +184,29 @@ def _loss_help(kind: Target, target: TensorType) -> str | None:
 
 def _metric_problems(plan: TrainPlan, output: TensorType, target: TensorType) -> list[FitProblem]:
     found: list[FitProblem] = []
-    loss = plan.loss
-    yes_or_no = loss is not None and loss.target == "values" and loss.from_logits is not None
     for metric in plan.metrics:
-        if yes_or_no and metric.yes_or_no:
-            continue
-        wrong = target_problem(metric, output, target)
+        wrong = None
+        if not (metric.yes_or_no and yes_or_no(plan.loss, output, target)):
+            wrong = target_problem(metric, output, target)
+        wrong = wrong or _size_problem(metric, comparison(plan.loss, output, target))
         if wrong is not None:
-            found.append(FitProblem("E0505", "metrics", f"`{metric.kind}` {wrong}"))
-        elif (
-            isinstance(metric, TopK)
-            and isinstance(output.shape[-1], int)
-            and metric.k > output.shape[-1]
-        ):
-            found.append(
-                FitProblem(
-                    "E0505",
-                    "metrics",
-                    f"`top_k({metric.k})` needs at least {metric.k} scores; the "
-                    f"model gives {output.shape[-1]}",
-                )
-            )
+            found.append(FitProblem("E0505", "metrics", f"`{_written(metric)}` {wrong}"))
     return found
+
+
+def _size_problem(metric: Metric, compared: Comparison) -> str | None:
+    count = compared.size
+    if isinstance(metric, TopK) and metric.k > count:
+        return f"needs at least {metric.k} scores; the model gives {count}"
+    if isinstance(metric, Confusion) and compared.kind == "labels" and count > 1:
+        return f"is of one class for each example; the model answers {count} questions of each"
+    if isinstance(metric, Confusion) and count > MOST_CLASSES:
+        return f"is a table of at most {MOST_CLASSES:,} classes; the model gives {count:,} scores"
+    return None
+
+
+def _written(metric: Metric) -> str:
+    return f"top_k({metric.k})" if isinstance(metric, TopK) else metric.kind_name()
 
 
 def _listed(fields: Mapping[str, TensorType]) -> str:

@@ -81,15 +81,15 @@ def train_plan(
     trained = trainoptions.Trained(program, models, data, figures, measured=not steps)
     base |= trainoptions.further_settings(found, trained, frame)
     plan = TrainPlan.model_construct(**base, each_batch=())
-    if not steps and not _fits(plan, graph, data, declaration, found, frame):
+    if (parts.metrics or not steps) and not _fits(plan, graph, data, declaration, found, frame):
         return None
     form = Steps if steps else OneStep
     built = form(declaration, models, data, program, frame, plan, taken).built(parts.common)
     if built is None or any(d.severity == "error" for d in frame.report.diagnostics[before:]):
         return None
     whole = TrainPlan.model_construct(**base, each_batch=built[0])
-    good = takes_mixtures(whole, data, built[1], declaration.data.span, frame)
-    return (whole, built[1]) if good else None
+    span = declaration.data.span
+    return (whole, built[1]) if takes_mixtures(whole, data, built[1], span, frame) else None
 
 
 def train_start(declaration: tree.TrainDeclaration, frame: Frame) -> Start | None:
@@ -108,15 +108,13 @@ def _parts(
     common = common_settings(found, frame)
     metrics = _metrics(found.get("metrics"), frame)
     settings = plain_settings(TrainSettings, "train", declaration.span, found, frame)
-    requires = requirements(declaration, metrics, frame)
+    requires = requirements(declaration, metrics, _losses(declaration), frame)
     one_form = _one_form(declaration, found, frame)
     _missing(declaration, found, frame)
     if settings is not None:
         _length(settings, declaration, found, frame)
     if settings is None or not one_form or ("loss" in found and loss is None):
         return None
-    if any(map(_is_step, declaration.body.statements)):
-        _asks_nothing(declaration, found, frame)
     clip = settings.gradient_clip
     return Parts(
         cast("Loss | None", loss),
@@ -136,28 +134,10 @@ def _target(declaration: tree.TrainDeclaration, data: DataPlan) -> str:
     return fit.target_field(data)
 
 
-def _asks_nothing(
-    declaration: tree.TrainDeclaration, found: dict[str, tree.Bind], frame: Frame
-) -> None:
-    """Report what a `train` in steps, which measures no split, asks about figures of one."""
-    asked = [
-        (s.span, "E0507", "`require`")
-        for s in declaration.body.statements
-        if isinstance(s, tree.RequireStatement)
-    ]
-    if "metrics" in found:
-        asked.append((found["metrics"].span, "E0506", "`metrics`"))
-    for span, code, what in asked:
-        frame.report.error(
-            code,
-            span,
-            f"{what} is about figures of a split, and a `train` in steps measures none",
-            help="remove it; the losses of the steps are logged and drawn",
-        )
-
-
-def _is_step(statement: tree.Statement) -> bool:
-    return isinstance(statement, tree.StepStatement)
+def _losses(declaration: tree.TrainDeclaration) -> list[str]:
+    """The names of what is minimised: those of the steps, of fewer than two `loss`."""
+    steps = [s.name.id for s in declaration.body.statements if isinstance(s, tree.StepStatement)]
+    return steps if len(steps) > 1 else ["loss"]
 
 
 def _one_form(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dlspec.ir.losses import CrossEntropy
 from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import StepPlan
-from dlspec.ir.types import TensorType, tensor
 from dlspec.passes import objectives
 from dlspec.passes.context import Frame
 from dlspec.passes.objectivebuilder import ObjectiveBuilder
@@ -72,8 +70,8 @@ class OneStep(Building):
     ) -> dict[str, Tensor] | None:
         """`loss = cross_entropy`: of the model's output and the data's target."""
         assert self.plan.loss is not None
-        output = self._outputs(builder, training)[self.plan.output]
-        target = self._target(output.type, builder)
+        output = self.outputs(builder, training)[self.plan.output]
+        target = self.target(output.type, builder)
         span = self.setting("loss").value.span
         if self.data.fields is None:
             loss: Value = objectives.placed(self.plan.loss, output, target, span, builder)
@@ -83,17 +81,6 @@ class OneStep(Building):
             return None
         scores = builder.before(output, self.plan.loss.from_logits)
         return {"loss": loss, "scores": scores, "target": target}
-
-    def _target(self, output: TensorType, builder: ObjectiveBuilder) -> Tensor:
-        known = (self.data.fields or {}).get(self.plan.target)
-        if known is None:
-            loss = self.plan.loss
-            known = (
-                objectives.natural_target(loss, output)
-                if loss is not None
-                else tensor(*output.shape[:-1], dtype="int")
-            )
-        return builder.field(self.plan.target, known, self.declaration.data.span)
 
     def _long(
         self,
@@ -106,7 +93,7 @@ class OneStep(Building):
         graph = self.program.graphs[self.plan.model]
         fields = self.data.fields
         fed = fields is None or all(port.name in fields for port in graph.inputs)
-        outputs = self._outputs(builder, training) if fed else {}
+        outputs = self.outputs(builder, training) if fed else {}
         late = [port.name for port in graph.auxiliaries if port.name not in outputs]
         for name, value in [*outputs.items(), *((name, ABSENT) for name in late)]:
             taken = frame.scope.names.get(name)
@@ -132,24 +119,4 @@ class OneStep(Building):
             return None
         if not self.plan.metrics:
             return {"loss": value}
-        output = outputs[self.plan.output]
-        target = self._target(output.type, builder)
-        return {
-            "loss": value,
-            "scores": builder.before(output, CrossEntropy.from_logits),
-            "target": target,
-        }
-
-    def _outputs(self, builder: ObjectiveBuilder, training: bool) -> dict[str, Tensor]:
-        """The results of the model for the fields of its inputs' names."""
-        model = self.models[0]
-        graph = self.program.graphs[model.key]
-        span = self.declaration.models[0].span
-        inputs = tuple(
-            builder.field(port.name, graph.types[port.value], span) for port in graph.inputs
-        )
-        ports = (*graph.outputs, *(graph.auxiliaries if training else ()))
-        types = tuple(graph.types[port.value] for port in ports)
-        results = builder.trained(model, inputs, types, span)
-        builder.awaited, builder.results = (model.name, inputs), results
-        return {port.name: value for port, value in zip(ports, results, strict=True)}
+        return {"loss": value, **self.compared(outputs[self.plan.output], builder)}

@@ -17,7 +17,6 @@ from dlspec.syntax import tree
 Kind = TypeVar("Kind", bound=Option)
 
 PLANNED: dict[str, frozenset[str]] = {
-    "metric": frozenset({"precision", "recall", "f1", "auroc", "confusion", "perplexity"}),
     "source": frozenset(
         {
             "fashion_mnist",

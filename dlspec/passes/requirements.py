@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlspec.ir.metrics import Metric
 from dlspec.ir.training import Requirement
 from dlspec.passes.context import Frame
@@ -12,13 +14,16 @@ from dlspec.syntax import tree
 
 
 def requirements(
-    declaration: tree.TrainDeclaration, metrics: list[tuple[Metric, tree.Expr]], frame: Frame
+    declaration: tree.TrainDeclaration,
+    metrics: list[tuple[Metric, tree.Expr]],
+    losses: Sequence[str],
+    frame: Frame,
 ) -> tuple[Requirement, ...]:
     """What a `train` requires of its figures. Reports E0507 and E0306.
 
-    metrics: those that it measures, each where it stands.
+    metrics: those that it measures, each where it stands; losses: the names of what it minimises.
     """
-    names = ["loss", *(metric.kind_name() for metric, _ in metrics)]
+    names = [*losses, *(metric.kind_name() for metric, _ in metrics if metric.number)]
     found = [
         _requirement(statement, names, frame)
         for statement in declaration.body.statements
@@ -46,6 +51,14 @@ def _requirement(
         metric, limit, operator = limit, metric, MIRRORED[operator]
     if isinstance(metric, tree.Call) and isinstance(metric.callee, tree.Name):
         metric = metric.callee
+    if isinstance(metric, tree.Name) and metric.id == "confusion":
+        frame.report.error(
+            "E0507",
+            metric.span,
+            "`confusion` is a table and no number to compare",
+            help="`precision`, `recall` and `f1` are numbers of it",
+        )
+        return None
     if not isinstance(metric, tree.Name) or metric.id not in names:
         shown = f"`{metric.span.text}`"
         help = did_you_mean(metric.span.text, names)

@@ -186,7 +186,7 @@ def _option(option: Option) -> str:
 
 
 def _argument(option: Option, name: str) -> str:
-    """An argument as the language writes it: one of a few words without quotes."""
+    """An argument as the language writes it: a choice among words has no quotes."""
     value = getattr(option, name)
     words = option_words(type(option).model_fields[name].annotation)
     return value if isinstance(value, str) and value in words else _literal(value)

@@ -254,7 +254,14 @@ SETTING_SPELLINGS: dict[str, str] = {
     ),
     "shuffle": "leave it out: every epoch is shuffled, by `seed`",
     "callbacks": "stopping is `early_stopping`; checkpoints and curves are always written",
-    "accumulate_grad_batches": "dlspec calls it `accumulate`",
+    **dict.fromkeys(
+        ("accumulate_grad_batches", "gradient_accumulation_steps", "accumulation_steps"),
+        "dlspec calls it `accumulate`",
+    ),
+    **dict.fromkeys(("ema_decay", "use_ema", "ema_momentum"), "write it as `ema = 0.999`"),
+    "kernel_regularizer": "write it as `regularization = l2(5e-4)`",
+    **dict.fromkeys(("frozen", "trainable"), "write it as `freeze = [stem]`"),
+    **dict.fromkeys(("pretrained", "load_weights", "init_from"), "dlspec calls it `start_from`"),
 }
 """Foreign setting of a `train` to what to write."""
 

@@ -13,6 +13,8 @@ from dlspec.ir.objective import LossNode, Objective, PenaltyNode
 from dlspec.ir.optimizers import AnyOptimizer, Optimizer
 from dlspec.ir.schedules import AnySchedule, Constant, Schedule
 from dlspec.ir.training import StepPlan, TrainPlan
+from dlspec.ir.types import TensorType, tensor
+from dlspec.layers.final import scores_before
 from dlspec.passes import objectives
 from dlspec.passes.builder import Draft
 from dlspec.passes.context import Frame, NoIt
@@ -117,6 +119,37 @@ class Building:
                 scope.bind(name, builder.field(name, wanted[name], span), span, "field")
             elif name in self.data.source.field_names or not self.data.source.field_names:
                 scope.bind(name, UntypedField(name, span), span, "field")
+
+    def target(self, output: TensorType, builder: ObjectiveBuilder) -> Tensor:
+        """The field that metrics and the short form's loss compare with an output."""
+        known = (self.data.fields or {}).get(self.plan.target)
+        if known is None:
+            loss = self.plan.loss
+            known = (
+                objectives.natural_target(loss, output)
+                if loss is not None
+                else tensor(*output.shape[:-1], dtype="int")
+            )
+        return builder.field(self.plan.target, known, self.declaration.data.span)
+
+    def outputs(self, builder: ObjectiveBuilder, training: bool) -> dict[str, Tensor]:
+        """The results of the model for the fields of its inputs' names."""
+        model = self.models[0]
+        graph = self.program.graphs[model.key]
+        span = self.declaration.models[0].span
+        inputs = tuple(
+            builder.field(port.name, graph.types[port.value], span) for port in graph.inputs
+        )
+        ports = (*graph.outputs, *(graph.auxiliaries if training else ()))
+        types = tuple(graph.types[port.value] for port in ports)
+        results = builder.trained(model, inputs, types, span)
+        builder.awaited, builder.results = (model.name, inputs), results
+        return {port.name: value for port, value in zip(ports, results, strict=True)}
+
+    def compared(self, output: Tensor, builder: ObjectiveBuilder) -> dict[str, Tensor]:
+        """What metrics compare: the scores that an output is made of, and the target."""
+        scores = builder.before(output, scores_before(self.program, self.plan))
+        return {"scores": scores, "target": self.target(output.type, builder)}
 
     def minimized(self, statement: tree.MinimizeStatement, frame: Frame) -> Value:
         value = evaluate_flow(statement.value, frame)

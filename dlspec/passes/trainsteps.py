@@ -19,6 +19,7 @@ from dlspec.passes.statements import bind_names
 from dlspec.passes.trainbuilding import Building, Built, Common, common_settings
 from dlspec.passes.values import (
     Tensor,
+    Value,
     contains_unknown,
     describe,
 )
@@ -48,20 +49,13 @@ class Steps(Building):
         return (tuple(good), self.objectives) if len(good) == len(plans) else None
 
     def _step(self, step: tree.StepStatement, common: Common) -> StepPlan | None:
-        builder = ObjectiveBuilder(self.program)
-        frame = self.inside(builder)
-        before = len(frame.report.diagnostics)
+        before = len(self.frame.report.diagnostics)
         settings: dict[str, tree.Bind] = {}
-        minimized: list[tree.MinimizeStatement] = []
-        for statement in step.body.statements:
-            self._statement(statement, settings, minimized, frame)
-        if not minimized:
-            frame.report.error(
-                "E0502", step.name.span, f"the step `{step.name.id}` minimises nothing",
-                help="end it with `minimize …`",
-            )  # fmt: skip
+        builder = ObjectiveBuilder(self.program)
+        built = self._minimized(step, settings, builder)
+        if built is None:
             return None
-        value = self.minimized(minimized[0], frame)
+        value, frame = built
         note_unused(frame.scope, frame)
         own = self._own(settings, common, frame)
         every = self._every(step, frame)
@@ -73,8 +67,36 @@ class Steps(Building):
             return None
         key = self.key(step.name.id)
         self.keep(key, builder, {"loss": value})
+        if self.plan.metrics and len(self.objectives) == 1:
+            self._measured(step, key)
         updates = tuple(name.id for name in step.updates)
         return self.step_plan(step.name.id, updates, key, own, every)
+
+    def _minimized(
+        self, step: tree.StepStatement, settings: dict[str, tree.Bind], builder: ObjectiveBuilder
+    ) -> tuple[Value, Frame] | None:
+        """What a step minimises. Its settings are put into `settings`."""
+        frame = self.inside(builder)
+        minimized: list[tree.MinimizeStatement] = []
+        for statement in step.body.statements:
+            self._statement(statement, settings, minimized, frame)
+        if not minimized:
+            frame.report.error(
+                "E0502", step.name.span, f"the step `{step.name.id}` minimises nothing",
+                help="end it with `minimize …`",
+            )  # fmt: skip
+            return None
+        return self.minimized(minimized[0], frame), frame
+
+    def _measured(self, step: tree.StepStatement, key: str) -> None:
+        """The first step again, with what metrics compare: outputs of the first model."""
+        builder = ObjectiveBuilder(self.program)
+        output = self.outputs(builder, training=False)[self.plan.output]
+        built = self._minimized(step, {}, builder)
+        assert built is not None
+        value, _ = built
+        assert isinstance(value, Tensor)
+        self.keep(f"{key}.evaluation", builder, {"loss": value, **self.compared(output, builder)})
 
     def _statement(
         self,
@@ -131,7 +153,7 @@ class Steps(Building):
             frame.report.error(
                 "E0506",
                 bound.value.span,
-                "`plateau` follows the validation split, and a `train` in steps measures none",
+                "`plateau` follows one figure, and a `train` in steps has a loss for each of them",
             )
         return Common(own.optimizer or common.optimizer, schedule, clip)
 

@@ -47,7 +47,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     facts = {"format": FORMAT, **checkpoint.facts, "tensors_sha256": _digest(content)}
     facts["sha256"] = _digest(_canonical(facts))
     write_durably(folder / f"{name}.safetensors", content)
-    write_durably(folder / f"{name}.json", json.dumps(facts, indent=1).encode())
+    write_durably(folder / f"{name}.json", _written(facts))
     _remove_old(folder, name)
 
 
@@ -71,7 +71,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint whose JSON file is `path`. Raises SpecProblem where it is damaged."""
     tensors_path = path.with_suffix(".safetensors")
     try:
-        facts = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        facts = json.loads(text)
         content = tensors_path.read_bytes()
     except FileNotFoundError as error:
         raise SpecProblem(f"checkpoint `{path.stem}`: no file `{error.filename}`") from None
@@ -79,8 +80,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise SpecProblem(f"checkpoint `{path.stem}`: `{path.name}` cannot be read") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise SpecProblem(f"checkpoint `{path.stem}`: `{path.name}` is not of format {FORMAT}")
+    exact = _written(facts) == text  # so that not even a blank may be another character
     own = facts.pop("sha256", None)
-    if own != _digest(_canonical(facts)):
+    if own != _digest(_canonical(facts)) or not exact:
         raise SpecProblem(f"checkpoint `{path.stem}`: `{path.name}` is damaged (SHA-256 differs)")
     if facts.get("tensors_sha256") != _digest(content):
         raise SpecProblem(
@@ -109,6 +111,10 @@ def _remove_old(folder: Path, newest: str) -> None:
         (folder / f"{name}.json").unlink(missing_ok=True)
         (folder / f"{name}.safetensors").unlink(missing_ok=True)
     flush_folder(folder)
+
+
+def _written(facts: dict[str, Any]) -> bytes:
+    return json.dumps(facts, indent=1).encode()
 
 
 def _canonical(facts: dict[str, Any]) -> bytes:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
-from dlspec.training.reporting import SHARES, figure_text
+from dlspec.ir.metrics import SHARES
+from dlspec.training.reporting import figure_text
 
 _TRAINING, _VALIDATION, _INK, _GRID = "#2f6db5", "#e0762f", "#333333", "#e4e4e4"
+
+_ABREAST = 4
 
 
 def draw_curves(
@@ -25,11 +29,16 @@ def draw_curves(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(names), 3.9), dpi=150, layout="constrained")
+    columns = min(len(names), _ABREAST)
+    lines = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(5.2 * columns, 3.7 * lines + 0.2), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=12, color=_INK, x=0.01, ha="left", fontweight="bold")
-    for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    panels = figure.subplots(lines, columns, squeeze=False).flatten()
+    for panel, name in zip(panels, names, strict=False):
         _draw_panel(panel, name, history, windows if name == "loss" else [])
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": "dlspec"})
     return content.getvalue()

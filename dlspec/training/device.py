@@ -150,5 +150,17 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def peak_memory(device: torch.device) -> int:
+    """The most bytes that were in use so far: on the GPU, else of the process. No wait for it."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()

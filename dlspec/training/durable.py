@@ -35,9 +35,9 @@ def write_durably(path: Path, content: bytes) -> None:
         if path.exists():
             partial.chmod(stat.S_IMODE(path.stat().st_mode))
         partial.replace(path)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)
-        raise
+        raise _named(error, path) from error
     flush_folder(path.parent)
 
 
@@ -58,6 +58,8 @@ def append_line(path: Path, line: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         _write_all(descriptor, (line + "\n").encode())
+    except OSError as error:
+        raise _named(error, path) from error
     finally:
         os.close(descriptor)
 
@@ -66,6 +68,11 @@ def remove_partial_files(folder: Path) -> None:
     """Remove what a stopped run left under temporary names."""
     for leftover in folder.glob("*" + TEMPORARY):
         leftover.unlink(missing_ok=True)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same with the file it is about: writing to an open one does not name it."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

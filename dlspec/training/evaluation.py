@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
 from dlspec.data import Split
 from dlspec.ir.training import Requirement, TrainPlan
+from dlspec.training.classes import class_table
 from dlspec.training.device import Numerics, exact_float32
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.measuring import measure
@@ -26,23 +27,31 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 def evaluate_split(
-    model: nn.Module,
+    models: Sequence[nn.Module],
     plan: TrainPlan,
     objective: Objective,
     split: Split,
     prepare: Callable[[Batch], Batch],
     numerics: Numerics,
+    *,
+    name: str = "test",
+    classes: Sequence[str] | None = None,
+    by_class: bool = False,
 ) -> Evaluation:
-    """Measure a split and check the plan's `require`s on it.
+    """Measure a split and, of the test split, check the plan's `require`s on it.
 
     In float32 whatever the training computed in, so that the figures are those of the
-    exported model.
+    exported model. name: of the split; classes: their names, where the data has some;
+    by_class: whether to tell classes apart even where no metric does.
     """
     examples = Examples(split, numerics._replace(bf16=False))
+    batch_size = plan.batch_size
     with exact_float32():
-        figures = measure(model, objective, examples, prepare, plan.batch_size)
-    held = tuple(_check(requirement, figures) for requirement in plan.requires)
-    return Evaluation(examples.count, figures, held)
+        found = measure(models, objective, examples, prepare, batch_size, by_class=by_class)
+    requires = plan.requires if name == "test" else ()
+    held = tuple(_check(requirement, found.figures) for requirement in requires)
+    table = class_table(found.by_class, classes) if found.by_class is not None else None
+    return Evaluation(examples.count, found.figures, held, name, table)
 
 
 def _check(requirement: Requirement, figures: dict[str, float]) -> Held:

@@ -4,7 +4,9 @@ spec.dlnet          the spec with every default filled in and every override app
 spec.json           the same as IR: what resuming, evaluating and exporting read
 run.json            versions, device, settings, and at the end the result
 metrics.jsonl       a line an epoch, and lines within epochs
+events.out.…        the same figures for TensorBoard
 curves.png          loss and metrics as a picture
+confusion.png       which classes of the test split were taken for which
 best.safetensors    the weights that did best on the validation split
 checkpoints/        the newest two, to go on from
 """
@@ -17,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from dlspec.ir.graph import Program
 from dlspec.training.durable import append_line, remove_partial_files, write_durably
+from dlspec.training.events import EventFile
 from dlspec.training.problems import MachineProblem, SpecProblem
+from dlspec.training.weights import DamagedWeights, packed, unpacked
 
 
 class RunFolder:
@@ -33,6 +35,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
         self.best = path / "best.safetensors"
+        self.events = EventFile(path)
 
     def create(self, program: Program, texts: Mapping[str, str], facts: dict[str, Any]) -> None:
         """Make the folder of a new run. Raises SpecProblem where it holds a run already."""
@@ -47,6 +50,7 @@ class RunFolder:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_durably(place, text.encode())
         write_durably(self.path / "spec.json", program.model_dump_json(indent=1).encode())
+        self.events.begin()
         self.write_facts(facts)
 
     def clear_leftovers(self) -> None:
@@ -75,8 +79,13 @@ class RunFolder:
         return facts
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl."""
-        append_line(self.metrics, json.dumps(entry))
+        """Add a line to metrics.jsonl, and to TensorBoard's events.
+
+        JSON has no NaN, which is the figure of a metric that has no value.
+        """
+        finite = {n: None if v != v else v for n, v in entry.items()}
+        append_line(self.metrics, json.dumps(finite))
+        self.events.add(finite)
 
     def read_log(self) -> list[dict[str, Any]]:
         """The whole lines of metrics.jsonl."""
@@ -97,26 +106,20 @@ class RunFolder:
         kept = [e for e in self.read_log() if e.get("step", step + 1) <= step]
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_durably(self.metrics, text.encode())
+        self.events.begin(kept)
 
     def write_best(self, model: torch.nn.Module, facts: dict[str, Any]) -> None:
-        """Write the weights as best.safetensors, `facts` as JSON in its metadata.
-
-        Under one key: safetensors writes several in an order that changes.
-        """
-        tensors = {
-            name: tensor.detach().to("cpu", copy=True).contiguous()
-            for name, tensor in model.state_dict().items()
-        }
-        write_durably(self.best, save(tensors, metadata={"dlspec": json.dumps(facts)}))
+        """Write the weights as best.safetensors, `facts` as JSON in its metadata."""
+        write_durably(self.best, packed(model.state_dict(), facts))
 
     def read_best(self) -> dict[str, torch.Tensor]:
         """The best weights by name. Raises MachineProblem where there are none, SpecProblem
         where the file is damaged."""
         try:
-            return load(self.best.read_bytes())
+            return unpacked(self.best.read_bytes())
         except FileNotFoundError:
             raise MachineProblem(
                 f"`{self.path}` has no `best.safetensors` yet: its first epoch is not over"
             ) from None
-        except SafetensorError:
+        except DamagedWeights:
             raise SpecProblem(f"`{self.best}` is damaged") from None

@@ -13,15 +13,17 @@ from dlspec.ir.training import TrainPlan
 from dlspec.training.beginning import set_training
 from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
+from dlspec.training.confusion import write_confusion
 from dlspec.training.curves import draw_curves
-from dlspec.training.device import exact_float32
+from dlspec.training.device import exact_float32, peak_memory
 from dlspec.training.durable import write_durably
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
+from dlspec.training.memory import advice, is_out_of_memory
 from dlspec.training.nonfinite import ADVICE, weight_that_is_not_finite
 from dlspec.training.preparing import prepare_training
-from dlspec.training.problems import Interrupted, SpecProblem
+from dlspec.training.problems import Interrupted, MachineProblem, SpecProblem
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
 from dlspec.training.state import capture, restore
@@ -47,16 +49,40 @@ def train(
     Raises SpecProblem, MachineProblem and DataProblem with a message for users, Interrupted
     after Ctrl-C or SIGTERM, when a checkpoint has been saved.
     """
-    training = prepare_training(program, plan, options, build)
+    training = _prepared(program, plan, options, build)
     reporter = choose_reporter(options.show, training.state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
         with Interruption() as interruption, exact_float32():
-            _fit(training, reporter, interruption)
+            full = not _has_room(training, reporter, interruption)
+        if full:
+            raise MachineProblem(advice(training, take_step))
         return _finish(training, reporter)
     finally:
         reporter.close()
+
+
+def _has_room(training: Training, reporter: Reporter, interruption: Interruption) -> bool:
+    """Fit the models. False where memory ran out: by the time, the step's own is free again."""
+    try:
+        _fit(training, reporter, interruption)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
+
+
+def _prepared(
+    program: Program, plan: TrainPlan, options: TrainOptions, build: Builder | None
+) -> Training:
+    try:
+        return prepare_training(program, plan, options, build)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    raise MachineProblem("there is not enough memory for the model and its data")
 
 
 def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> None:
@@ -106,7 +132,8 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
     state = training.state
     figures = _running_figures(training)
     rate = clock.rate(state.step) * training.plan.examples_per_step
-    reporter.step(state.step, (state.step - 1) // training.steps_per_epoch + 1, figures, rate)
+    epoch = (state.step - 1) // training.steps_per_epoch + 1
+    reporter.step(state.step, epoch, figures, rate, peak_memory(state.device))
     if clock.due("log", LOG_EVERY):
         training.folder.log(
             {
@@ -115,27 +142,25 @@ def _read(training: Training, reporter: Reporter, clock: Clock) -> None:
                 "position": state.step / training.steps_per_epoch,
                 **_since_logged(training, clock, figures),
                 "samples_per_second": round(rate, 1),
+                "seconds": round(clock.now, 3),
             }
         )
 
 
 def _since_logged(training: Training, clock: Clock, figures: dict[str, float]) -> dict[str, float]:
     """The loss since the last line of the log; of several steps, their means so far."""
-    if training.objective.single:
+    if len(training.objective.losses) == 1:
         return {"loss": clock.since_logged(figures["loss"], training.state.seen)}
     return figures
 
 
 def _running_figures(training: Training) -> dict[str, float]:
     """Means over the epoch so far. Stops the run where the loss is not finite."""
-    state = training.state
-    seen = state.seen_by_step
-    if len(seen) == 1:
-        seen = seen * len(training.objective.names)
-    means = [total / max(n, 1) for total, n in zip(state.totals.tolist(), seen, strict=True)]
-    if not all(map(math.isfinite, means[: len(state.seen_by_step)])):
+    state, objective = training.state, training.objective
+    figures = objective.means(state.totals, state.seen_by_step)
+    if not all(math.isfinite(figures[name]) for name in objective.losses):
         _go_there_again(training)
-    return dict(zip(training.objective.names, means, strict=True))
+    return figures
 
 
 def _go_there_again(training: Training) -> None:
@@ -166,11 +191,11 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     seconds = clock.now - clock.last.get("epoch", state.seconds)
     rate = (state.seen - clock.seen_before) / max(seconds, 1e-9)
     clock.seen_before = 0
-    if training.measured_split is not None:
-        figures = measure(
-            state.shown[0],
+    if training.validation is not None:
+        figures, _ = measure(
+            state.shown,
             training.objective,
-            training.measured_split,
+            training.validation,
             training.prepare_for_evaluation,
             plan.batch_size,
         )
@@ -179,13 +204,15 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
     entry |= {
         "learning_rate": state.optimizers[0].param_groups[0]["lr"],
         "samples_per_second": round(rate, 1),
+        "memory": peak_memory(state.device),
         "seconds": round(clock.now, 3),
     }
     _keep_best(training, entry)
     state.history.append(entry)
     training.folder.log(entry)
-    reporter.step(state.step, entry["epoch"], {n: entry[n] for n in training.objective.names}, rate)
-    reporter.epoch(epoch_line(entry, training.epochs, training.objective.names))
+    shown = {name: entry[name] for name in training.objective.names}
+    reporter.step(state.step, entry["epoch"], shown, rate, entry["memory"])
+    reporter.epoch(epoch_line(entry, training.epochs, training.objective.measured_names))
     clock.last["epoch"], clock.logged = clock.now, (0.0, 0)
     state.totals.zero_()
     state.seen = 0
@@ -243,12 +270,14 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     """Draw the curves, measure the test split with the best weights, write the result down."""
     state, folder = training.state, training.folder
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
-    names = training.objective.names
+    names = training.objective.measured_names
     curves = draw_curves(training.title, state.history, windows, names)
     write_durably(folder.path / "curves.png", curves)
     if state.history:
         state.model.load_state_dict(folder.read_best())
-    test = _test(training, reporter)
+    test = _test(training)
+    if test is not None and test.classes is not None:
+        write_confusion(folder.path, test)
     rate = state.step * training.plan.examples_per_step / max(state.seconds, 1e-9)
     if training.stopped is not None:
         reporter.note(training.stopped)
@@ -266,15 +295,16 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     return Run(folder.path, state.step, tuple(state.history), test, rate)
 
 
-def _test(training: Training, reporter: Reporter) -> Evaluation | None:
-    measured = training.options.test and training.objective.single
-    if len(training.dataset.test) == 0 or not measured:
+def _test(training: Training) -> Evaluation | None:
+    if len(training.dataset.test) == 0 or not training.options.test:
         return None
     return evaluate_split(
-        training.state.models[0],
+        training.state.models,
         training.plan,
         training.objective,
         training.dataset.test,
         training.prepare_for_evaluation,
         training.numerics,
+        classes=training.dataset.classes,
+        by_class=True,
     )

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.objective import Objective, sum_type
+from dlspec.training.scoring import ByClass, WholeSplit
+
+
+class Measured(NamedTuple):
+    """The figures of a split by name, and where so asked how each class did."""
+
+    figures: dict[str, float]
+    by_class: ByClass | None = None
 
 
 def measure(
-    model: nn.Module,
+    models: Sequence[nn.Module],
     objective: Objective,
     examples: Examples,
     prepare: Callable[[Batch], Batch],
     batch_size: int,
-) -> dict[str, float]:
-    """Loss and metrics of a split, each the mean over its examples, by name.
+    *,
+    by_class: bool = False,
+) -> Measured:
+    """Losses and metrics of a split, the losses the means over its examples.
 
-    Leaves the model in the mode it was in, and the random states alone.
+    Leaves the models in the mode they were in, and the random states alone.
     """
     numerics = examples.numerics
-    totals = torch.zeros(
-        len(objective.names), dtype=sum_type(numerics.device), device=numerics.device
-    )
-    was_training = model.training
-    model.eval()
-    devices = [numerics.device] if numerics.device.type == "cuda" else []
-    with torch.inference_mode(), torch.random.fork_rng(devices):
+    device = numerics.device
+    size = len(objective.losses) + objective.scoring.size
+    totals = torch.zeros(size, dtype=sum_type(device), device=device)
+    whole = WholeSplit(objective.scoring, by_class, device)
+    modes = [model.training for model in models]
+    for model in models:
+        model.eval()
+    devices = [device] if device.type == "cuda" else []
+    with _without_gradients(objective), torch.random.fork_rng(devices):
         torch.default_generator.manual_seed(0)  # so that noise is the same each time
         if devices:
             torch.cuda.manual_seed(0)
         for batch in examples.in_order(batch_size, prepare):
             with numerics.forward():
-                computed = objective.measured(model, batch)
+                computed = objective.measured(models, batch)
             totals += objective.figures(computed, len(next(iter(batch.values()))))
-    model.train(was_training)
-    means = (totals / examples.count).tolist()
-    return dict(zip(objective.names, means, strict=True))
+            if computed[0].scores is not None and computed[0].target is not None:
+                whole.add(computed[0].scores.detach(), computed[0].target)
+    for model, training in zip(models, modes, strict=True):
+        model.train(training)
+    found = objective.means(totals, [examples.count] * len(objective.losses)) | whole.figures()
+    return Measured({n: found[n] for n in objective.measured_names}, whole.by_class)
+
+
+def _without_gradients(objective: Objective) -> AbstractContextManager[object]:
+    return torch.enable_grad() if objective.differentiates else torch.inference_mode()

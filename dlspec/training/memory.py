@@ -1,26 +1,83 @@
-"""Memory of the processor between steps: kept, instead of given back and asked for again."""
+"""Out of memory: which batch size would fit, found by trying it."""
 
 from __future__ import annotations
 
-import ctypes
-import platform
+import gc
+from collections.abc import Callable
+from dataclasses import replace
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_LARGEST = 32 * 2**20
-"""The greatest size that glibc takes as a threshold for memory of its own pages."""
+import torch
+from safetensors.torch import save
+
+from dlspec.training.device import device_name
+from dlspec.training.examples import Examples
+from dlspec.training.problems import SpecProblem
+from dlspec.training.state import capture
+from dlspec.training.training import Training
+
+_SIGNS = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "bad allocation",
+    "could not create a primitive",
+    "could not create a memory",
+)
+"""How PyTorch says it of the CPU, for which it has no class. The last two are oneDNN's."""
 
 
-def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees; False where the system has no such switch.
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that an allocation failed, on a GPU or in the process."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
-    A step allocates what the one before it freed. By default glibc returns much of it in
-    between, and the system hands out the same pages again, emptied: with it kept, a step of
-    LeNet in float32 took 7% less processor time, one in bf16 2%, and no value changes.
+
+def advice(training: Training, take_step: Callable[[Training], None]) -> str:
+    """A sentence about a run that has no room for its batches, and the size that has.
+
+    The size is tried, as are all halves before it: with a step of training, which changes the
+    weights, a batch of evaluation and a checkpoint that is not written. Call it when the error is
+    no longer handled, since its frames hold what the step had allocated.
     """
-    if platform.libc_ver()[0] != "glibc":
+    size = training.plan.batch_size
+    where = device_name(training.numerics.device)
+    what = f"there is not enough memory ({where}) for batches of {size:,}"
+    while size > 1:
+        size //= 2
+        if _fits(training, take_step, size):
+            return (
+                f"{what}; `batch_size = {size}` fits, as a trial has shown: "
+                f"start anew with `--set train.batch_size={size}`"
+            )
+    return f"{what}, nor for a single example: the model is too large for this machine"
+
+
+def _fits(training: Training, take_step: Callable[[Training], None], size: int) -> bool:
+    for optimizer in training.state.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    gc.collect()
+    if training.numerics.device.type == "cuda":
+        torch.cuda.empty_cache()
+    plan = training.plan.model_copy(update={"batch_size": size})
+    try:
+        _try(replace(training, plan=plan, order=None), take_step)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         return False
-    library = ctypes.CDLL(None)
-    return all(
-        library.mallopt(name, value) == 1
-        for name, value in ((_M_MMAP_THRESHOLD, _LARGEST), (_M_TRIM_THRESHOLD, 2**31 - 1))
-    )
+    return True
+
+
+def _try(trial: Training, take_step: Callable[[Training], None]) -> None:
+    """All that a run with the trial's batch size has in memory at once, one after the other."""
+    try:
+        take_step(trial)
+    except SpecProblem:  # a loss that is not finite, for which there was room
+        return
+    size = trial.plan.batch_size
+    split = trial.validation or Examples(trial.dataset.train, trial.numerics)
+    batch = next(split.in_order(size, trial.prepare_for_evaluation))
+    with torch.inference_mode():
+        trial.objective.measured(trial.state.models, batch)
+    save(capture(trial.state, {}).tensors)

@@ -11,22 +11,17 @@ from torch import nn
 
 from dlspec.backends.torch import emit_functions, load_functions
 from dlspec.ir.graph import Program
-from dlspec.ir.metrics import AnyMetric, TopK
+from dlspec.ir.losstargets import Comparison, comparison
 from dlspec.ir.mixing import mixing
+from dlspec.ir.objective import PenaltyNode
 from dlspec.ir.training import StepPlan, TrainPlan
-from dlspec.layers.final import final_activation, scores_before
-from dlspec.training import metrics
+from dlspec.layers.final import scores_before
+from dlspec.training.scoring import Scoring
 
 Batch = dict[str, torch.Tensor]
 
-_METRICS: dict[str, Callable[..., torch.Tensor]] = {
-    "accuracy": metrics.accuracy,
-    "top_k": metrics.top_k,
-    "mae": metrics.mae,
-    "mse": metrics.mse,
-}
 _FINAL: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "Softmax": partial(torch.softmax, dim=1),
+    "Softmax": partial(torch.softmax, dim=-1),
     "Sigmoid": torch.sigmoid,
 }
 
@@ -43,26 +38,38 @@ class Objective:
     """The losses and the metrics of a plan, computed by the functions that `compile` prints.
 
     mixes: whether the data mixes training examples, whose targets are then shares of classes.
-    names: of the figures, in the order in which `figures` gives them: `loss`, then the metrics;
-           or the names of the steps where there are several.
+    losses:  the names of what is minimised: `loss`, or the names of the steps of several.
+    names:   of the figures in training: the losses, then the metrics that are counted there.
+    measured_names: of the figures of a split, of which there are more.
+    size:    how many sums training keeps.
     """
 
     def __init__(self, program: Program, plan: TrainPlan) -> None:
         self.plan = plan
         self.mixes = mixing(program.data[plan.data]) is not None
         self._functions = load_functions(emit_functions(program, plan))
-        self._measured = self._functions.get(f"{plan.each_batch[0].objective}.evaluation")
-        final = final_activation(program, program.graphs[plan.model], plan.output)
-        taken = scores_before(plan)
-        self.absorbed = taken if final is not None and final.kind == taken else None
+        self._measured = [
+            f"{s.objective}.evaluation"
+            if f"{s.objective}.evaluation" in self._functions
+            else s.objective
+            for s in plan.each_batch
+        ]
+        self.absorbed = scores_before(program, plan)
+        self.scoring = Scoring(plan.metrics, _compared(program, plan, self._measured), self.output)
         steps = plan.each_batch
-        first = ("loss",) if len(steps) == 1 else tuple(step.name for step in steps)
-        self.names = (*first, *(metric.kind_name() for metric in plan.metrics))
-
-    @property
-    def single(self) -> bool:
-        """Whether the plan minimises one thing, so that it can be measured on a split."""
-        return len(self.plan.each_batch) == 1 and len(self.plan.models) == 1
+        self.losses = plan.losses
+        first = program.objectives[steps[0].objective]
+        self.scored = len(steps) == 1 and first.value("scores") is not None
+        running = [m.kind for m in plan.metrics if m.running] if self.scored else []
+        self.names = (*self.losses, *running)
+        self.measured_names = (*self.losses, *self.scoring.names)
+        self.size = len(self.losses) + (self.scoring.size if self.scored else 0)
+        self.differentiates = any(
+            isinstance(node, PenaltyNode)
+            for key in self._measured
+            for node in program.objectives[key].nodes
+        )
+        """Whether gradients are a part of what is minimised, so that measuring takes them."""
 
     def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
         """What a step minimises. Metrics compare with the class of the greatest share."""
@@ -71,26 +78,25 @@ class Objective:
             return computed._replace(target=computed.target.argmax(1))
         return computed
 
-    def measured(self, model: nn.Module, batch: Batch) -> Computed:
-        """The same for a model that is not being trained, whose auxiliaries are left out."""
-        function = self._measured or self._functions[self.plan.each_batch[0].objective]
-        return _computed(function(model, batch))
+    def measured(self, models: Sequence[nn.Module], batch: Batch) -> list[Computed]:
+        """The same of every step for models that are not being trained, without auxiliaries."""
+        return [_computed(self._functions[key](*models, batch)) for key in self._measured]
 
-    def figures(self, computed: Computed, count: int) -> torch.Tensor:
-        """Loss and metrics of a batch of `count` as sums over its examples, on the device."""
-        sums = [computed.loss.detach() * count]
-        for metric in self.plan.metrics:
-            assert computed.scores is not None and computed.target is not None
-            sums.append(self._figure(metric, computed.scores.detach(), computed.target))
+    def figures(self, computed: Sequence[Computed], count: int) -> torch.Tensor:
+        """Losses and metrics of a batch of `count` as sums over its examples, on the device."""
+        sums = [one.loss.detach() * count for one in computed]
+        scores, target = computed[0].scores, computed[0].target
+        if scores is not None and target is not None:
+            sums += self.scoring.sums(scores, target, count)
         return torch.stack([figure.to(sum_type(figure.device)) for figure in sums])
 
-    def _figure(
-        self, metric: AnyMetric, scores: torch.Tensor, target: torch.Tensor
-    ) -> torch.Tensor:
-        function = _METRICS[metric.kind_name()]
-        if isinstance(metric, TopK):
-            return function(scores, target, metric.k)
-        return function(scores if metric.higher_is_better else self.output(scores), target)
+    def means(self, totals: torch.Tensor, seen: Sequence[int]) -> dict[str, float]:
+        """The figures of summed batches by name. seen: the examples that each step worked on."""
+        totals = totals.cpu()
+        losses = zip(self.losses, totals.tolist(), seen, strict=False)
+        found = {name: total / max(count, 1) for name, total, count in losses}
+        rest = totals[len(self.losses) :]
+        return found | (self.scoring.figures(rest, seen[0]) if len(rest) else {})
 
     def output(self, scores: torch.Tensor) -> torch.Tensor:
         """The model's output itself, the absorbed activation included."""
@@ -98,7 +104,16 @@ class Objective:
 
     def higher_is_better(self, name: str) -> bool:
         """Which end of a figure is good."""
-        return any(m.kind_name() == name and m.higher_is_better for m in self.plan.metrics)
+        return any(m.kind == name and m.higher_is_better for m in self.plan.metrics)
+
+
+def _compared(program: Program, plan: TrainPlan, keys: Sequence[str]) -> Comparison:
+    """What the metrics of a plan compare, in the first of the objectives that are measured."""
+    objective = program.objectives[keys[0]]
+    scores, target = objective.value("scores"), objective.value("target")
+    if scores is None or target is None:
+        return Comparison("values")
+    return comparison(plan.loss, objective.types[scores], objective.types[target])
 
 
 def _computed(result: Any) -> Computed:

@@ -17,7 +17,7 @@ from torch import nn
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
-from dlspec.data.preparing import prepare
+from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
@@ -29,6 +29,7 @@ from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
+from dlspec.training.allocation import keep_freed_memory
 from dlspec.training.beginning import begin_with, set_training
 from dlspec.training.device import (
     Numerics,
@@ -38,7 +39,6 @@ from dlspec.training.device import (
 )
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
-from dlspec.training.memory import keep_freed_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
@@ -62,6 +62,7 @@ def prepare_training(
     facts = run_facts(program, plan, options, dataset)
     fitted, plan = with_target(program, plan, dataset)
     check_data(fitted, plan, dataset)
+    for_training, for_evaluation = _preparation(fitted, plan, dataset)
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
@@ -71,7 +72,6 @@ def prepare_training(
     faster = _made_faster(models, numerics, facts)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
-    for_training, for_evaluation = prepare(dataset.plan, mixed_fields(fitted, plan, dataset))
     training = Training(
         plan=plan,
         options=options,
@@ -83,9 +83,7 @@ def prepare_training(
         prepare_for_evaluation=for_evaluation,
         objective=objective,
         numerics=numerics,
-        state=first_state(
-            program, tuple(place(model, numerics) for model in models), plan, objective, device
-        ),
+        state=first_state(program, _placed(models, numerics), plan, objective, device),
         folder=RunFolder(options.folder),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
@@ -148,7 +146,7 @@ def first_state(
     averaged = tuple(map(copy.deepcopy, models)) if plan.ema is not None else ()
     for model in averaged:
         model.requires_grad_(False)
-    totals = torch.zeros(len(objective.names), dtype=sum_type(device), device=device)
+    totals = torch.zeros(objective.size, dtype=sum_type(device), device=device)
     seen = [0] * len(plan.each_batch)
     return State(
         models, optimizers, device, totals, seen_by_step=seen, names=paths, averaged=averaged
@@ -190,12 +188,15 @@ def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Pr
     return retargeted(program, plan, found)
 
 
-def mixed_fields(program: Program, plan: TrainPlan, dataset: Dataset) -> dict[str, int]:
-    """The fields that become shares of classes in training. Raises SpecProblem."""
+def _preparation(
+    program: Program, plan: TrainPlan, dataset: Dataset
+) -> tuple[TrainingFunction, EvaluationFunction]:
+    """How batches are prepared. Raises SpecProblem where a loss takes no mixed examples."""
     try:
-        return mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
+        mixed = mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
     except ValueError as problem:
         raise SpecProblem(str(problem)) from problem
+    return prepare(dataset.plan, mixed)
 
 
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
@@ -204,6 +205,10 @@ def place(model: nn.Module, numerics: Numerics) -> nn.Module:
     if numerics.channels_last:
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model
+
+
+def _placed(models: tuple[nn.Module, ...], numerics: Numerics) -> tuple[nn.Module, ...]:
+    return tuple(place(model, numerics) for model in models)
 
 
 def total_steps(plan: TrainPlan, per_epoch: int) -> int:

@@ -77,33 +77,38 @@ def trained_models(run: Reopened) -> dict[str, nn.Module]:
 
 
 def evaluate(
-    run: Reopened, device: str = "auto", data_root: Path | None = None, data: str | None = None
+    run: Reopened,
+    device: str = "auto",
+    data_root: Path | None = None,
+    data: str | None = None,
+    split: str = "test",
 ) -> Evaluation:
-    """Measure a run's best weights on the test split and check its `require`s.
+    """Measure a run's best weights on a split; on the test split, check its `require`s.
 
     data_root, data: as in `TrainOptions`; None takes the run's own.
+    split: `train`, `validation` or `test`.
     Raises SpecProblem, MachineProblem, DataProblem.
     """
     chosen = choose_device(device)
-    if len(run.plan.models) > 1 or len(run.plan.each_batch) > 1:
-        raise SpecProblem(
-            "a run that trains in several steps has no figures of a test split to measure"
-        )
-    (model,) = trained_models(run).values()
+    models = tuple(trained_models(run).values())
     dataset: Dataset = load(
         run.program.data[run.plan.data], data_root or run.data_root(), data or run.replacement()
     )
     program, plan = with_target(run.program, run.plan, dataset)
     check_data(program, plan, dataset)
-    if len(dataset.test) == 0:
-        raise SpecProblem(f"`data {run.plan.data}` has no test split; `test = 20%` makes one")
-    numerics = choose_numerics(chosen, "float32", (model,))
+    examples = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    if len(examples[split]) == 0:
+        raise SpecProblem(f"`data {run.plan.data}` has no {split} split; `{split} = 20%` makes one")
+    numerics = choose_numerics(chosen, "float32", models)
     _, for_evaluation = prepare(dataset.plan)
     return evaluate_split(
-        place(model, numerics),
+        tuple(place(model, numerics) for model in models),
         plan,
         Objective(program, plan),
-        dataset.test,
+        examples[split],
         for_evaluation,
         numerics,
+        name=split,
+        classes=dataset.classes,
+        by_class=True,
     )

@@ -6,8 +6,10 @@ import os
 import sys
 from typing import Any, Literal
 
-SHARES = ("accuracy", "top_k")
-"""Metrics that are shown as percentages."""
+from dlspec.ir.metrics import SHARES
+
+_MOST_SHOWN = 3
+"""Figures beside the bar, which is one line."""
 
 
 class Reporter:
@@ -16,8 +18,11 @@ class Reporter:
     def note(self, text: str) -> None:
         """One fact about the run."""
 
-    def step(self, step: int, epoch: int, figures: dict[str, float], rate: float) -> None:
-        """Where the run is: steps done, epoch from 1, running figures, examples a second."""
+    def step(
+        self, step: int, epoch: int, figures: dict[str, float], rate: float, memory: int
+    ) -> None:
+        """Where the run is: steps done, epoch from 1, running figures, examples a second, the
+        most bytes in use so far."""
 
     def epoch(self, text: str) -> None:
         """An epoch is over."""
@@ -67,8 +72,11 @@ class BarReporter(Reporter):
     def note(self, text: str) -> None:
         self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, step: int, epoch: int, figures: dict[str, float], rate: float) -> None:
-        text = f"step {step:,}  {figures_text(figures)}  {rate:,.0f}/s"
+    def step(
+        self, step: int, epoch: int, figures: dict[str, float], rate: float, memory: int
+    ) -> None:
+        shown = dict(list(figures.items())[:_MOST_SHOWN])
+        text = f"{figures_text(shown)}  {rate:,.0f} samples/s  {memory_text(memory)}"
         self.bar.update(
             self.task, completed=step, figures=text, description=f"epoch {epoch}/{self.epochs}"
         )
@@ -103,11 +111,18 @@ def figure_text(name: str, value: float) -> str:
     return f"{value:.4g}" if value < 1e-3 or value >= 1e4 else f"{value:.4f}"
 
 
+def memory_text(size: int) -> str:
+    """`412 MB`, `1.3 GB`, nothing where it is not known."""
+    if size == 0:
+        return ""
+    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
 def epoch_line(entry: dict[str, Any], epochs: int, names: tuple[str, ...]) -> str:
     """One line about an epoch."""
     width = len(str(epochs))
     shown = {key: entry[key] for name in names for key in (name, f"val_{name}") if key in entry}
     return (
         f"epoch {entry['epoch']:>{width}}/{epochs}  {figures_text(shown)}  "
-        f"{entry['samples_per_second']:,.0f} samples/s"
+        f"{entry['samples_per_second']:,.0f} samples/s  {memory_text(entry['memory'])}"
     )

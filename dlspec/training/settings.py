@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from dlspec.ir.metrics import SHARES
 from dlspec.ir.training import Requirement
-from dlspec.training.reporting import SHARES
+from dlspec.training.classes import ClassTable
 
 
 class TrainOptions(NamedTuple):
@@ -60,33 +62,40 @@ class Held(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The figures of the test split, and the `require`s checked on them."""
+    """The figures of a split, the `require`s checked on them, and how each class did."""
 
     examples: int
     figures: dict[str, float]
     held: tuple[Held, ...]
+    split: str = "test"
+    classes: ClassTable | None = None
 
     @property
     def good(self) -> bool:
         return all(held.holds for held in self.held)
 
     def facts(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """The same for JSON, which has no NaN."""
         return {
-            "split": "test",
+            "split": self.split,
             "examples": self.examples,
-            "metrics": self.figures,
+            "metrics": {name: finite(figure) for name, figure in self.figures.items()},
             "requires": [
                 {
                     "metric": h.requirement.metric,
                     "operator": h.requirement.operator,
                     "value": h.requirement.value,
-                    "figure": h.figure,
+                    "figure": finite(h.figure),
                     "holds": h.holds,
                 }
                 for h in self.held
             ],
         }
+
+
+def finite(figure: float) -> float | None:
+    """A figure as JSON can hold it."""
+    return figure if math.isfinite(figure) else None
 
 
 class Run(NamedTuple):

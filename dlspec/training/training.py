@@ -76,11 +76,6 @@ class Training:
         replaced = self.options.data.partition(":")[0] if self.options.data else None
         return f"{self.model_name} on {replaced or self.plan.data}"
 
-    @property
-    def measured_split(self) -> Examples | None:
-        """The validation split, where there is one and something to measure on it."""
-        return self.validation if self.objective.single else None
-
     @contextmanager
     def only_updated(self, step: StepPlan) -> Iterator[None]:
         """Within, gradients reach the weights of the models that a step updates, and no others."""
@@ -102,9 +97,12 @@ class Training:
     @property
     def deciding_figure(self) -> str | None:
         """The figure of the validation split that says which weights are best."""
-        if self.measured_split is None:
+        if self.validation is None:
             return None
-        return self.objective.names[1] if len(self.objective.names) > 1 else "loss"
+        names = self.objective.scoring.names
+        if not names and len(self.objective.losses) > 1:
+            return None
+        return names[0] if names else "loss"
 
     @property
     def decisions(self) -> list[float]:

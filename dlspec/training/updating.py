@@ -69,7 +69,7 @@ def _gradients(training: Training, step: StepPlan, batch: Batch, count: int) -> 
     size = len(next(iter(batch.values())))
     loss = computed.loss if size == count else computed.loss * (size / count)
     loss.backward()
-    return objective.figures(computed, size)
+    return objective.figures([computed], size)
 
 
 def _regularize(training: Training, weights: Sequence[nn.Parameter]) -> None:
@@ -92,5 +92,5 @@ def _stop(training: Training, plan: StepPlan, batch: Batch) -> None:
     step = training.state.step
     with training.numerics.forward():
         cause = explain(training.state.models, training.objective, plan, batch)
-    what = "the loss" if training.objective.single else f"the loss of `step {plan.name}`"
+    what = "the loss" if len(training.objective.losses) == 1 else f"the loss of `step {plan.name}`"
     raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")

@@ -57,7 +57,7 @@ class Functions:
 
     def _name(self, key: str, step: str) -> str:
         if len(self.plan.each_batch) > 1 or step != "loss":
-            return f"{step}_loss"
+            return f"{step}_figures" if key.endswith(".evaluation") else f"{step}_loss"
         if f"{key}.evaluation" in self.program.objectives:
             return "compute_in_training"
         return "compute"

@@ -15,6 +15,7 @@ from dlspec.backends.torch.module import emit_module, imported, module_classes
 from dlspec.backends.torch.objectives import model_variable
 from dlspec.backends.torch.printer import literal, quoted, statement
 from dlspec.ir.graph import Program
+from dlspec.ir.metrics import Auroc, Confusion
 from dlspec.ir.mixing import mixed_classes
 from dlspec.ir.training import Requirement, TrainPlan
 from dlspec.layers import snake_case
@@ -130,7 +131,9 @@ def _docstring(program: Program, plan: TrainPlan, data: DataPart) -> list[str]:
     graph = program.graphs[plan.model]
     text = program.documentation.strip() or graph.documentation.strip()
     pillow = any(i.module == "PIL" for one in data.borrowed for i in one.imports.values())
-    needs = ["PyTorch", "NumPy", *(["Pillow"] if pillow else [])]
+    ranked = any(isinstance(metric, Auroc) for metric in plan.metrics)
+    needs = ["PyTorch", "NumPy"]
+    needs += [name for name, used in (("Pillow", pillow), ("torchmetrics", ranked)) if used]
     needs += ["safetensors"] if plan.start_from is not None else []
     listed = f"{', '.join(needs[:-1])} and {needs[-1]}"
     what = f"Trains `{graph.name}` on `{plan.data}` with {listed}; `--gpu` uses a GPU."
@@ -192,7 +195,7 @@ def _main(program: Program, plan: TrainPlan, models: Mapping[str, str], data: Da
         "    np.savez(place, **weights)",
         '    print(f"weights: {place}")',
     ]
-    lines += _tested(plan, data) if len(plan.each_batch) == len(models) == 1 else []
+    lines += _tested(plan, data, models)
     return "\n".join(lines)
 
 
@@ -212,11 +215,15 @@ def _models(plan: TrainPlan, models: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _tested(plan: TrainPlan, data: DataPart) -> list[str]:
+def _tested(plan: TrainPlan, data: DataPart, models: Mapping[str, str]) -> list[str]:
     """The figures of the test split, and the promises on them."""
     if "test" not in (*data.splits, *data.possible):
         return []
-    lines = ['figures = measure(model, splits["test"])', 'print(f"test  {shown(figures)}")']
+    given = "model" if len(models) == 1 else ", ".join(map(model_variable, models))
+    lines = [f'figures = measure({given}, splits["test"])', 'print(f"test  {shown(figures)}")']
+    if any(isinstance(metric, Confusion) for metric in plan.metrics):
+        lines += statement("matrix = ", f'confusion_matrix({given}, splits["test"])', 0)
+        lines.append('print("confusion matrix, a row for each class:", matrix.tolist(), sep="\\n")')
     for requirement in plan.requires:
         lines += _required(requirement)
     if "test" in data.possible:

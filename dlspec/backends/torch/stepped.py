@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlspec.backends.torch import upkeep
+from dlspec.backends.torch.figures import best_after, best_before, validated
 from dlspec.backends.torch.loop import narrow, optimizer_text
 from dlspec.backends.torch.objectives import Functions
 from dlspec.backends.torch.pace import epochs_text, lengths, rate_factor, slice_text
@@ -14,11 +15,52 @@ from dlspec.ir.training import StepPlan, TrainPlan
 
 
 def stepped_train(
-    program: Program, plan: TrainPlan, functions: Functions, *, augments: bool
+    program: Program, plan: TrainPlan, functions: Functions, validation: str, *, augments: bool
 ) -> str:
-    """`train`: for every batch one step after the other."""
+    """`train`: for every batch one step after the other.
+
+    validation: whether there is such a split, `yes`, `no` or `perhaps`.
+    """
     models = functions.parameters()
     counted = program.objectives[plan.each_batch[0].objective].inputs[0].name
+    variables = list(models.values())
+    lines = [
+        *_preparation(program, plan, functions, counted),
+        "    step = 0",
+        *(best_before(plan, variables) if validation != "no" else []),
+        f"    for epoch in range({epochs_text(plan)}):",
+        *(f"        {model}.train()" for model in variables),
+        *upkeep.frozen(plan, models, 8),
+        *upkeep.epoch_loop(plan, _slice(plan)),
+        *_prepared(plan, augments),
+    ]
+    for step in plan.each_batch:
+        lines += _step(plan, step, functions, models, counted)
+    last = f"v[-{upkeep.per_epoch(plan)}:]"
+    lines += [
+        *upkeep.followed(plan, variables, "step"),
+        "            step += 1",
+        *statement(
+            "means = ", f"{{n: torch.stack({last}).mean() for n, v in losses.items() if v}}", 8
+        ),
+        '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
+    ]
+    if validation != "no":
+        lines += validated(plan, variables, perhaps=validation == "perhaps", kept=False)
+    after = best_after if validation != "no" else upkeep.averages_kept
+    lines += [
+        f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
+        *after(plan, variables),
+        "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
+    ]
+    return "\n".join(lines)
+
+
+def _preparation(
+    program: Program, plan: TrainPlan, functions: Functions, counted: str
+) -> list[str]:
+    """The lines before the loop."""
+    models = functions.parameters()
     lines = [
         *_head(functions, models),
         '    """Train in steps. Gives the losses of every step by its name."""',
@@ -34,30 +76,8 @@ def stepped_train(
     lines += _optimizers(program, plan, models)
     lines += upkeep.averages(plan, list(models.values()))
     names = ", ".join(f"{quoted(step.name)}: []" for step in plan.each_batch)
-    lines += [
-        *statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4),
-        "    step = 0",
-        f"    for epoch in range({epochs_text(plan)}):",
-        *(f"        {model}.train()" for model in models.values()),
-        *upkeep.frozen(plan, models, 8),
-        *upkeep.epoch_loop(plan, _slice(plan)),
-        *_prepared(plan, augments),
-    ]
-    for step in plan.each_batch:
-        lines += _step(plan, step, functions, models, counted)
-    last = f"v[-{upkeep.per_epoch(plan)}:]"
-    lines += [
-        *upkeep.followed(plan, list(models.values()), "step"),
-        "            step += 1",
-        *statement(
-            "means = ", f"{{n: torch.stack({last}).mean() for n, v in losses.items() if v}}", 8
-        ),
-        '        line = "  ".join(f"{name} {mean:.4f}" for name, mean in means.items())',
-        f'        print(f"epoch {{epoch + 1}}/{{{epochs_text(plan)}}}  {{line}}", flush=True)',
-        *upkeep.averages_kept(plan, list(models.values())),
-        "    return {name: torch.stack(v).tolist() for name, v in losses.items() if v}",
-    ]
-    return "\n".join(lines)
+    lines += statement("losses: dict[str, list[Tensor]] = ", f"{{{names}}}", 4)
+    return lines
 
 
 def _optimizers(program: Program, plan: TrainPlan, models: dict[str, str]) -> list[str]:
