@@ -18,6 +18,7 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
+from dlspec.data.rows import Rows
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
@@ -29,7 +30,6 @@ from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
-from dlspec.training.allocation import keep_freed_memory
 from dlspec.training.beginning import begin_with, set_training
 from dlspec.training.device import (
     Numerics,
@@ -39,6 +39,7 @@ from dlspec.training.device import (
 )
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
+from dlspec.training.freed import keep_freed_memory, return_freed_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
@@ -69,7 +70,7 @@ def prepare_training(
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
     numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    faster = _made_faster(models, numerics, facts)
+    faster = _made_faster(models, dataset, numerics, facts)
     facts["examples"] = _examples_facts(dataset, plan.target)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
@@ -96,11 +97,13 @@ def prepare_training(
 
 
 def _made_faster(
-    models: tuple[nn.Module, ...], numerics: Numerics, facts: dict[str, Any]
+    models: tuple[nn.Module, ...], dataset: Dataset, numerics: Numerics, facts: dict[str, Any]
 ) -> tuple[str, ...]:
     """What the processor does better in another way, and what the log says of it."""
     on_processor = numerics.device.type == "cpu"
-    if on_processor:
+    if any(isinstance(field, Rows) for field in dataset.train.fields.values()):
+        return_freed_memory()
+    elif on_processor:
         keep_freed_memory()
     products = use_products(models) if on_processor and numerics.bf16 else ()
     facts["machine"] = machine_facts(numerics) | {"products": list(products)}
