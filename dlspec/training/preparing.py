@@ -18,7 +18,6 @@ from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, parse_replacement
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
-from dlspec.data.rows import Rows
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
@@ -33,13 +32,15 @@ from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.beginning import begin_with, set_training
 from dlspec.training.device import (
     Numerics,
-    choose_device,
     choose_numerics,
     machine_facts,
 )
+from dlspec.training.distributed import World
+from dlspec.training.distributed_folder import open_run
+from dlspec.training.distributed_models import Computing
+from dlspec.training.distributed_plan import check_spread, spread_models
 from dlspec.training.examples import Examples
-from dlspec.training.folder import RunFolder
-from dlspec.training.freed import keep_freed_memory, return_freed_memory
+from dlspec.training.freed import hold_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
@@ -58,20 +59,18 @@ def prepare_training(
     build: Callable[[], nn.Module] | None = None,
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
-    device = choose_device(options.device)
-    dataset = _loaded(program.data[plan.data], options)
-    facts = run_facts(program, plan, options, dataset)
-    fitted, plan = with_target(program, plan, dataset)
-    check_data(fitted, plan, dataset)
+    world = options.world or World()
+    device = world.device(options.device)
+    fitted, plan, dataset, facts = _fitted(program, plan, options, world)
     for_training, for_evaluation = _preparation(fitted, plan, dataset)
+    world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build is not None else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
-    numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    faster = _made_faster(models, dataset, numerics, facts)
-    facts["examples"] = _examples_facts(dataset, plan.target)
+    hold_memory(dataset, device)
+    models, numerics, adapted = _adapted(models, plan, options, device, facts)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
         plan=plan,
@@ -85,29 +84,52 @@ def prepare_training(
         objective=objective,
         numerics=numerics,
         state=first_state(program, _placed(models, numerics), plan, objective, device),
-        folder=RunFolder(options.folder),
+        folder=open_run(options.folder, world),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
         facts=facts,
         checked=device.type == "cpu",
+        world=world,
+        computing=Computing(world, objective, plan, sharded=options.shard),
     )
-    training.notes += [*dataset.notes, *rewritten.notes, *faster, *begun, _introduction(training)]
+    training.notes += [*dataset.notes, *rewritten.notes, *begun, _introduction(training), *adapted]
     open_folder(training, program)
     return training
 
 
-def _made_faster(
-    models: tuple[nn.Module, ...], dataset: Dataset, numerics: Numerics, facts: dict[str, Any]
-) -> tuple[str, ...]:
-    """What the processor does better in another way, and what the log says of it."""
-    on_processor = numerics.device.type == "cpu"
-    if any(isinstance(field, Rows) for field in dataset.train.fields.values()):
-        return_freed_memory()
-    elif on_processor:
-        keep_freed_memory()
-    products = use_products(models) if on_processor and numerics.bf16 else ()
-    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
-    return note_of_products(products)
+def _fitted(
+    program: Program, plan: TrainPlan, options: TrainOptions, world: World
+) -> tuple[Program, TrainPlan, Dataset, dict[str, Any]]:
+    """The data, and program and plan as they fit it; what run.json says of them."""
+    with world.in_turn():
+        dataset = _loaded(program.data[plan.data], options)
+    facts = run_facts(program, plan, options, dataset)
+    fitted, plan = with_target(program, plan, dataset)
+    facts["examples"] = _examples_facts(dataset, plan.target)
+    check_data(fitted, plan, dataset)
+    check_spread(fitted, plan, world, sharded=options.shard)
+    return fitted, plan, dataset, facts
+
+
+def _adapted(
+    models: tuple[nn.Module, ...],
+    plan: TrainPlan,
+    options: TrainOptions,
+    device: torch.device,
+    facts: dict[str, Any],
+) -> tuple[tuple[nn.Module, ...], Numerics, list[str]]:
+    """Models as this machine computes them fast, alone or with others; sentences for the log."""
+    world = options.world or World()
+    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
+    numerics = choose_numerics(device, plan.precision, models, channels_last)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    spread, models = spread_models(models, plan, world, device, sharded=options.shard)
+    more = {"products": list(products), "processes": world.size}
+    facts["machine"] = machine_facts(numerics) | more
+    if not world.alone:
+        world.same("the spec", facts["spec_sha256"])
+        world.same("the data", json.dumps(facts["examples"]))
+    return models, numerics, [*note_of_products(products), *spread]
 
 
 def _begun(
