@@ -1,8 +1,4 @@
-"""How PyTorch and Keras spell what dlspec spells otherwise, to answer them by name.
-
-Layers carry their foreign names themselves (`aliases`); here is what is no layer of the same
-meaning: wrappers, modules of Python, arguments and settings.
-"""
+"""How PyTorch and Keras spell what dlspec spells otherwise; layers carry `aliases` themselves."""
 
 from __future__ import annotations
 
