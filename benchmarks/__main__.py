@@ -20,11 +20,13 @@ def main() -> None:
     run("cold_check.py")
     run("many_layers.py")
     run("onnx_build.py")
+    run("train_resnet18.py")
     folder = os.environ.get("MNIST")
     if folder is None:
-        print("\ntrain_lenet.py: not run; MNIST=FOLDER names the folder of the four IDX files")
+        print("\nnot run: train_lenet.py, time_to_99.py; MNIST=FOLDER names the four IDX files")
         return
     run("train_lenet.py", folder)
+    run("time_to_99.py", folder)
 
 
 main()

@@ -24,11 +24,8 @@ from dlspec.training.training import Training
 Round = Callable[[np.ndarray], int]
 
 
-def by_hand(training: Training, batch: int) -> Round:
-    """Float images and labels in memory, batches by index, Adam: nothing else."""
-    device = training.numerics.device
-    torch.manual_seed(0)
-    model = nn.Sequential(
+def lenet() -> nn.Module:
+    return nn.Sequential(
         nn.Conv2d(1, 20, 5, padding="same"),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -39,7 +36,13 @@ def by_hand(training: Training, batch: int) -> Round:
         nn.Linear(2450, 500),
         nn.ReLU(),
         nn.Linear(500, 10),
-    ).to(device)
+    )
+
+
+def by_hand(model: nn.Module, training: Training, batch: int) -> Round:
+    """Float images and labels in memory, batches by index, Adam: nothing else."""
+    device = training.numerics.device
+    model = model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images = training.examples.fields["image"].float() / 255
     labels = training.examples.fields["label"]
@@ -69,32 +72,38 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     exact, automatic = (
-        prepare(options.data, options.batch, precision, options.device)
+        prepare(f"mnist:{options.data}", options.batch, precision, options.device)
         for precision in ("float32", "auto")
     )
     rounds: dict[str, Round] = {
-        "by hand, float32": by_hand(exact, options.batch),
+        "by hand, float32": by_hand(lenet(), exact, options.batch),
         "dlspec, float32": dlspec_loop(exact),
         f"dlspec, auto ({'bf16' if automatic.numerics.bf16 else 'float32'})": dlspec_loop(
             automatic
         ),
     }
-    device = exact.numerics.device
+    compare(rounds, exact, options.rounds, options.samples, options.batch)
+
+
+def compare(
+    rounds: dict[str, Round], training: Training, count: int, samples: int, batch: int
+) -> dict[str, float]:
+    """Time the candidates in turn and print what they made: the medians of samples a second."""
+    device = training.numerics.device
     for run in rounds.values():
-        run(np.arange(2 * options.batch))
+        run(np.arange(2 * batch))
     rates: dict[str, list[float]] = {name: [] for name in rounds}
-    for number in range(options.rounds):
-        numbers = np.random.default_rng(number).permutation(exact.examples.count)
+    for number in range(count):
+        numbers = np.random.default_rng(number).permutation(training.examples.count)
         for name, run in rounds.items():
             synchronize(device)
             start = time.perf_counter()
-            count = run(numbers[: options.samples])
+            done = run(numbers[:samples])
             synchronize(device)
-            rates[name].append(count / (time.perf_counter() - start))
-    report(
-        rates,
-        f"{exact.numerics}, batch {options.batch}, {options.rounds} rounds of {options.samples}",
-    )
+            rates[name].append(done / (time.perf_counter() - start))
+    threads = torch.get_num_threads()
+    report(rates, f"{device}, {threads} threads, batch {batch}, {count} rounds of {samples}")
+    return {name: median(found) for name, found in rates.items()}
 
 
 def report(rates: dict[str, list[float]], title: str) -> None:

@@ -14,7 +14,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,18 +30,35 @@ from dlspec.training.preparing import prepare_training
 from dlspec.training.settings import TrainOptions
 from dlspec.training.training import Training
 
-SPEC = Path(__file__).parent / "lenet.dlnet"
+HERE = Path(__file__).parent
 
 
-def prepare(data: str, batch: int, precision: str, device: str = "auto") -> Training:
-    """LeNet on MNIST, ready for its first step."""
-    overrides = {"train.batch_size": str(batch), "train.precision": precision}
-    program = compile_file(SPEC, overrides).checked()
+def prepare(
+    data: str,
+    batch: int,
+    precision: str,
+    device: str = "auto",
+    spec: str = "lenet.dlnet",
+    further: Mapping[str, str] = MappingProxyType({}),
+) -> Training:
+    """The model of a spec of this folder on `data` (`mnist:FOLDER`), ready for its first step."""
+    overrides = {"train.batch_size": str(batch), "train.precision": precision, **further}
+    program = compile_file(HERE / spec, overrides).checked()
     folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
-    options = TrainOptions(folder, data=f"mnist:{data}", device=device, show="nothing")
+    options = TrainOptions(folder, data=data, device=device, show="nothing")
     training = prepare_training(program, program.trains[0], options)
     training.state.model.train()
     return training
+
+
+def synthetic_images(samples: int) -> str:
+    """A file of random 32×32 images, as `--data` names it."""
+    count = max(samples, 512)
+    chance = np.random.default_rng(0)
+    path = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "images.npz"
+    images = chance.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    np.savez(path, image=images, label=chance.integers(0, 10, count))
+    return f"npz:{path}"
 
 
 def train_on(training: Training, numbers: np.ndarray) -> tuple[int, float]:
@@ -61,7 +80,8 @@ def say(**facts: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="folder of MNIST")
+    parser.add_argument("--model", choices=["lenet", "resnet18"], default="lenet")
+    parser.add_argument("--data", help="folder of MNIST, for lenet")
     parser.add_argument("--samples", type=int, default=12800)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--precision", default="float32", help="float32, bf16 or auto")
@@ -70,7 +90,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     start = time.perf_counter()
-    training = prepare(options.data, options.batch, options.precision, options.device)
+    model, data = options.model, options.data
+    data = f"mnist:{data}" if model == "lenet" else synthetic_images(options.samples)
+    training = prepare(data, options.batch, options.precision, options.device, f"{model}.dlnet")
     built = time.perf_counter()
     train_on(training, np.arange(2 * options.batch))
     parameters = sum(p.numel() for p in training.state.model.parameters())

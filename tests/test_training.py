@@ -26,6 +26,7 @@ from training_setup import (  # noqa: E402
 )
 
 from dlspec.data import load  # noqa: E402
+from dlspec.data.preparing import prepare as prepare_data  # noqa: E402
 from dlspec.training import metrics, preparing, resuming, schedules  # noqa: E402
 from dlspec.training.device import choose_device, computes_bf16  # noqa: E402
 from dlspec.training.nonfinite import explain  # noqa: E402
@@ -158,8 +159,10 @@ def test_a_run_learns_and_leaves_its_folder(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] / 2
     assert done.test is not None and done.test.figures["accuracy"] > 0.85
     assert done.test.figures["top_k"] >= done.test.figures["accuracy"]
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+    names = {path.name.partition(".tfevents")[0] for path in (tmp_path / "run").iterdir()}
     assert names == {
+        "events.out",
+        "confusion.png",
         "spec.dlnet",
         "spec.json",
         "run.json",
@@ -522,7 +525,7 @@ def test_where_steps_are_not_looked_at_they_are_done_again(
 def _sum_of_batch(step: int) -> torch.Tensor:
     made = program()
     dataset = load(made.data["Digits"], Path())
-    prepare, _ = preparing.prepare(dataset.plan)
+    prepare, _ = prepare_data(dataset.plan)
     per_epoch = batches_per_epoch(len(dataset.train), 64)
     epoch, position = divmod(step, per_epoch)
     numbers = epoch_order(len(dataset.train), 0, epoch)[position * 64 :][:64]

@@ -159,12 +159,12 @@ def test_a_study_stopped_twice_ends_as_one_that_was_not(tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 130)):
         process = start(spec, "--out", folder, "--trials", "7")
-        before, limit = metrics(folder), time.monotonic() + 60
+        before, limit = metrics(folder), time.monotonic() + 240
         while metrics(folder) < before + 2:
             assert time.monotonic() < limit and process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
         assert process.returncode == code
     stopped, _ = tune(spec, "--out", folder, "--trials", "7")
     assert stopped["trials"] == whole["trials"]
@@ -238,7 +238,6 @@ def test_values_that_cannot_be_trained_are_failed_trials(tmp_path: Path) -> None
     [
         ("validation = 20%", "", 1, "the validation split, which is empty"),
         ("source     = digits()", 'source = image_folder("none")', 3, "none"),
-        (", act=relu in [relu, tanh]", ", act=relu", 0, ""),
     ],
 )
 def test_what_no_trial_could_mend(

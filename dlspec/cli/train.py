@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from dlspec.cli.devices import launch, together
 from dlspec.cli.exits import (
     ENVIRONMENT,
     SPEC,
@@ -25,15 +26,33 @@ if TYPE_CHECKING:
     from dlspec.data import DataProblem
     from dlspec.ir.graph import Program
     from dlspec.ir.training import TrainPlan
+    from dlspec.training.distributed import World
     from dlspec.training.settings import Run, TrainOptions
 
 
-@click.command(epilog="Example: dlspec train lenet.dlnet --data mnist:data/mnist --gpu")
+class _Train(click.Command):
+    """A command that keeps its arguments, to start itself again with them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["arguments"] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Train, epilog="Example: dlspec train lenet.dlnet --data mnist:data/mnist --gpu")
 @click.argument("file", required=False)
 @click.option("--resume", metavar="RUN", help="Go on with the run in this folder.")
 @click.option("--out", metavar="DIR", help="The run's folder; runs/MODEL unless told.")
 @click.option("--gpu", is_flag=True, help="Train on an NVIDIA GPU; an error where there is none.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train in N processes, each on a GPU of its own or a share of the CPU's cores.",
+)
+@click.option(
+    "--shard", is_flag=True, help="Divide the model's weights among the processes (FSDP)."
+)
 @click.option("--data", metavar="SOURCE", help="Other data: mnist:PATH, image_folder:PATH …")
 @click.option("--data-root", metavar="DIR", help="Where the paths of the spec start.")
 @click.option(
@@ -70,6 +89,20 @@ def command(
     **rest: Any,
 ) -> None:
     """Train the model of FILE and write the run into a folder."""
+    with together(rest["devices"]) as world:
+        _train(file, resume, out, seed, model, settings, format, {**rest, "world": world})
+
+
+def _train(
+    file: str | None,
+    resume: str | None,
+    out: str | None,
+    seed: int | None,
+    model: str | None,
+    settings: tuple[tuple[str, str], ...],
+    format: str,
+    rest: dict[str, Any],
+) -> None:
     if (file is None) == (resume is None):
         raise click.UsageError("Give a spec to train, or --resume RUN.")
     if resume is not None:
@@ -78,6 +111,9 @@ def command(
                 "--resume goes on with a run as it was started: it takes no "
                 "--out, --seed, --model or --set."
             )
+        if _starts_others(rest):
+            spec_of(Path(resume), format)
+            _start_others(rest, Path(resume))
         _carry_out(*_resumed(Path(resume), rest, format), format)
         return
     assert file is not None
@@ -90,9 +126,30 @@ def command(
     made = spec.program
     plan = chosen_plan(made, model, file)
     folder = Path(out) if out else _free_folder(Path("runs") / _folder_name(made, plan))
+    if _starts_others(rest):
+        _start_others(rest, folder, "--out", str(folder))
+    folder = _agreed(folder, rest["world"])
     root = Path(rest["data_root"] or ("." if file == "-" else Path(file).parent))
     options = _options(folder, rest, root, rest["data"])
     _carry_out(made, plan, options._replace(texts=spec.resolved_files()), format)
+
+
+def _starts_others(rest: dict[str, Any]) -> bool:
+    return (rest["devices"] or 1) > 1 and rest["world"] is None
+
+
+def _start_others(rest: dict[str, Any], folder: Path, *more: str) -> NoReturn:
+    """Train in several processes, and exit with their code."""
+    arguments = click.get_current_context().meta["arguments"]
+    if "-" in arguments:
+        raise click.UsageError("--devices needs a spec in a file: every process reads it.")
+    code = launch(rest["devices"], [*arguments, *more], str(folder))
+    raise click.exceptions.Exit(code)
+
+
+def _agreed(folder: Path, world: World | None) -> Path:
+    """The folder that the first process chose: the others may look when it is there already."""
+    return folder if world is None else Path(world.from_first(str(folder).encode).decode())
 
 
 def _resumed(
@@ -129,6 +186,8 @@ def _options(folder: Path, rest: dict[str, Any], root: Path, data: str | None) -
         cache_limit=rest["cache_limit"],
         skip_bad=rest["skip_bad"],
         checkpoint_every=rest["checkpoint_every"],
+        world=rest["world"],
+        shard=rest["shard"],
         rewrites=not rest["no_rewrites"],
         show="nothing" if rest["quiet"] else "auto",
     )

@@ -105,6 +105,8 @@ class Layer(Frozen):
     """True where the results are the input's values, at most in another shape (`Flatten`)."""
     rearranges: ClassVar[bool] = False
     """True where values may stand along other axes behind it, though the shape be the same."""
+    linear: ClassVar[bool] = False
+    """True where means go through it: the result of means is the mean of the results (`a + b`)."""
     operator: ClassVar[bool] = False
     """True for what expressions make (`a + b`, `x[0]`); such a layer has no name in a spec."""
 

@@ -50,6 +50,7 @@ class Add(Elementwise):
     """The sum of tensors, what `a + b` means."""
 
     kind = "Add"
+    linear = True
     summary = "The elementwise sum of two or more tensors; `a + b` is the same."
     example = "(it, Conv(3, 3, padding=1)) -> Add -> ReLU"
     aliases = ("Eltwise",)
@@ -72,6 +73,7 @@ class Average(Elementwise):
     """The mean of tensors, element by element."""
 
     kind = "Average"
+    linear = True
     summary = "The elementwise mean of two or more tensors."
     example = "(Conv(8, 3), Conv(8, 3)) -> Average"
     verb = "averaged"

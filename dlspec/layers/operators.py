@@ -18,6 +18,7 @@ class Subtract(Elementwise):
     """`a - b`."""
 
     kind = "Subtract"
+    linear = True
     summary = "The elementwise difference, `a - b`."
     example = "skip - it"
     inputs: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -82,6 +83,7 @@ class Scale(Pointwise):
     """`x * factor`."""
 
     kind = "Scale"
+    linear = True
     summary = "A tensor times a number, `x * 0.5`."
     example = "it * 0.17"
 
@@ -98,6 +100,7 @@ class Shift(Pointwise):
     """`x + offset`."""
 
     kind = "Shift"
+    linear = True
     summary = "A tensor plus a number, `x + 1`."
     example = "it + 1"
 

@@ -16,9 +16,6 @@ from dlspec.syntax import tree
 
 Kind = TypeVar("Kind", bound=Option)
 
-PLANNED: dict[str, frozenset[str]] = {}
-"""Words of the language whose meaning this version does not have yet, by family."""
-
 
 def classes_of(union: Any) -> tuple[type[Option], ...]:
     """The classes of a discriminated union such as `AnyLoss`."""
@@ -75,14 +72,6 @@ def _unknown(
     classes: Sequence[type[Option]],
     frame: Frame,
 ) -> None:
-    if callee.id in PLANNED.get(family, frozenset()):
-        frame.report.error(
-            "E0210",
-            callee.span,
-            f"this version of dlspec does not know the {family} `{callee.id}` yet",
-            help="it knows " + ", ".join(f"`{c.kind_name()}`" for c in classes),
-        )
-        return
     foreign = next(
         (
             c

@@ -1,8 +1,4 @@
-"""How PyTorch and Keras spell what dlspec spells otherwise, to answer them by name.
-
-Layers carry their foreign names themselves (`aliases`); here is what is no layer of the same
-meaning: wrappers, modules of Python, arguments and settings.
-"""
+"""How PyTorch and Keras spell what dlspec spells otherwise; layers carry `aliases` themselves."""
 
 from __future__ import annotations
 
@@ -254,11 +250,9 @@ SETTING_SPELLINGS: dict[str, str] = {
     ),
     "shuffle": "leave it out: every epoch is shuffled, by `seed`",
     "callbacks": "stopping is `early_stopping`; checkpoints and curves are always written",
-    **dict.fromkeys(
-        ("accumulate_grad_batches", "gradient_accumulation_steps", "accumulation_steps"),
-        "dlspec calls it `accumulate`",
-    ),
-    **dict.fromkeys(("ema_decay", "use_ema", "ema_momentum"), "write it as `ema = 0.999`"),
+    "accumulate_grad_batches": "dlspec calls it `accumulate`",
+    "gradient_accumulation_steps": "dlspec calls it `accumulate`",
+    **dict.fromkeys(("ema_decay", "use_ema"), "write it as `ema = 0.999`"),
     "kernel_regularizer": "write it as `regularization = l2(5e-4)`",
     **dict.fromkeys(("frozen", "trainable"), "write it as `freeze = [stem]`"),
     **dict.fromkeys(("pretrained", "load_weights", "init_from"), "dlspec calls it `start_from`"),
@@ -297,9 +291,7 @@ def foreign_help(name: str) -> str | None:
         return "a loss is named in a `train`: `loss = cross_entropy`"
     if re.match(r"Random[A-Z]", name):
         return _AUGMENT
-    for cls in all_layers():
-        if cls.operator:
-            continue
+    for cls in (layer for layer in all_layers() if not layer.operator):
         if rank and base == cls.kind and rank in cls.ranks:
             return f"dlspec calls it `{base}{rank}D`, or `{base}` for any number of axes"
         if name in cls.aliases or base in cls.aliases:

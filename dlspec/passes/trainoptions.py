@@ -65,7 +65,7 @@ def _early_stopping(value: tree.Expr, trained: Trained, frame: Frame) -> Patienc
     if not trained.measured:
         frame.report.error(
             "E0506", value.span,
-            "`early_stopping` follows the validation split, and a `train` in steps measures none",
+            "`early_stopping` belongs to a `train` that minimises one thing, not in steps",
         )  # fmt: skip
         return None
     plain, figure = _without_metric(value)

@@ -11,6 +11,7 @@ from dlspec.data import Split
 from dlspec.ir.training import Requirement, TrainPlan
 from dlspec.training.classes import class_table
 from dlspec.training.device import Numerics, exact_float32
+from dlspec.training.distributed import World
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.measuring import measure
 from dlspec.training.objective import Objective
@@ -33,6 +34,7 @@ def evaluate_split(
     split: Split,
     prepare: Callable[[Batch], Batch],
     numerics: Numerics,
+    world: World | None = None,
     *,
     name: str = "test",
     classes: Sequence[str] | None = None,
@@ -47,7 +49,9 @@ def evaluate_split(
     examples = Examples(split, numerics._replace(bf16=False))
     batch_size = plan.batch_size
     with exact_float32():
-        found = measure(models, objective, examples, prepare, batch_size, by_class=by_class)
+        found = measure(
+            models, objective, examples, prepare, batch_size, world or World(), by_class=by_class
+        )
     requires = plan.requires if name == "test" else ()
     held = tuple(_check(requirement, found.figures) for requirement in requires)
     table = class_table(found.by_class, classes) if found.by_class is not None else None

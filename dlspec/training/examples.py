@@ -11,6 +11,7 @@ from dlspec.data import Split
 from dlspec.data.rows import Rows
 from dlspec.training.ahead import DEPTH, Ahead, Batch
 from dlspec.training.device import Numerics
+from dlspec.training.distributed import World
 
 
 class Examples:
@@ -60,12 +61,16 @@ class Examples:
             rows.read(indices.numpy(), batch[name].numpy())
         return batch
 
-    def in_order(self, size: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """All examples in batches of `size`, prepared for evaluation."""
+    def in_order(
+        self, size: int, prepare: Callable[[Batch], Batch], world: World
+    ) -> Iterator[Batch]:
+        """This process's shares of all examples, in batches of `size`, for evaluation."""
         chunks = torch.arange(self.count, device=self.home).split(size)
-        for place, numbers in enumerate(chunks):
-            self.expect(islice(chunks, place, None))
-            yield self.lay_out(prepare(self.gather(numbers)))
+        shares = [chunk[world.part(len(chunk)).rows] for chunk in chunks]
+        for place, (chunk, share) in enumerate(zip(chunks, shares, strict=True)):
+            world.divide(len(chunk))
+            self.expect(islice(shares, place, None))
+            yield self.lay_out(prepare(self.gather(share)))
 
     def lay_out(self, batch: Batch) -> Batch:
         """The batch in the memory layout of the run."""

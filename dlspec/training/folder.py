@@ -21,6 +21,14 @@ from typing import Any
 import torch
 
 from dlspec.ir.graph import Program
+from dlspec.training.checkpoint import (
+    Checkpoint,
+    Found,
+    newest_checkpoint,
+    save_checkpoint,
+    set_aside,
+)
+from dlspec.training.distributed_weights import whole
 from dlspec.training.durable import append_line, remove_partial_files, write_durably
 from dlspec.training.events import EventFile
 from dlspec.training.problems import MachineProblem, SpecProblem
@@ -60,7 +68,23 @@ class RunFolder:
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Write run.json."""
-        write_durably(self.path / "run.json", (json.dumps(facts, indent=1) + "\n").encode())
+        self.write("run.json", (json.dumps(facts, indent=1) + "\n").encode())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the run."""
+        write_durably(self.path / name, content)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, and remove all but the newest two."""
+        save_checkpoint(self.checkpoints, checkpoint)
+
+    def newest_checkpoint(self) -> Found | None:
+        """The newest checkpoint that is whole. Raises SpecProblem where all are damaged."""
+        return newest_checkpoint(self.checkpoints)
+
+    def set_aside(self, newest: str) -> None:
+        """Rename the damaged checkpoints above `newest`."""
+        set_aside(self.checkpoints, newest)
 
     def read_facts(self) -> dict[str, Any]:
         """What run.json says. Raises MachineProblem where there is no run, SpecProblem
@@ -110,7 +134,8 @@ class RunFolder:
 
     def write_best(self, model: torch.nn.Module, facts: dict[str, Any]) -> None:
         """Write the weights as best.safetensors, `facts` as JSON in its metadata."""
-        write_durably(self.best, packed(model.state_dict(), facts))
+        tensors = {name: whole(tensor) for name, tensor in model.state_dict().items()}
+        self.write(self.best.name, packed(tensors, facts))
 
     def read_best(self) -> dict[str, torch.Tensor]:
         """The best weights by name. Raises MachineProblem where there are none, SpecProblem

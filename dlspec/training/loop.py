@@ -11,12 +11,12 @@ from torch import nn
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
 from dlspec.training.beginning import set_training
-from dlspec.training.checkpoint import newest_checkpoint, save_checkpoint
 from dlspec.training.clock import Clock
 from dlspec.training.confusion import write_confusion
 from dlspec.training.curves import draw_curves
 from dlspec.training.device import exact_float32, peak_memory
-from dlspec.training.durable import write_durably
+from dlspec.training.distributed import join, peers
+from dlspec.training.distributed_weights import load_weights
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.interruption import Interruption
 from dlspec.training.measuring import measure
@@ -47,10 +47,21 @@ def train(
     build: makes the module; None makes that of the PyTorch backend.
 
     Raises SpecProblem, MachineProblem and DataProblem with a message for users, Interrupted
-    after Ctrl-C or SIGTERM, when a checkpoint has been saved.
+    after Ctrl-C or SIGTERM, when a checkpoint has been saved, PeerGone where another process
+    of the run ended.
     """
-    training = _prepared(program, plan, options, build)
-    reporter = choose_reporter(options.show, training.state.step, training.steps, training.epochs)
+    world = options.world or join()
+    options = options._replace(world=world, show=options.show if world.first else "nothing")
+    with peers(world, str(options.folder), sharded=options.shard):
+        run = _train(_prepared(program, plan, options, build))
+        if options.world is not world:
+            world.leave()
+        return run
+
+
+def _train(training: Training) -> Run:
+    state = training.state
+    reporter = choose_reporter(training.options.show, state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
@@ -96,16 +107,15 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
         take_step(training)
         if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
             _finish_epoch(training, reporter, clock)
-        elif clock.due("read", READ_EVERY):
+        elif training.world.decided(clock.due("read", READ_EVERY)):
             _read(training, reporter, clock)
-        if interruption.requested and not training.over:
+        if training.world.any(interruption.requested) and not training.over:
             _save(training, clock)
-            folder = training.folder.path
             raise Interrupted(
                 f"stopped after step {state.step:,}, checkpoint saved; "
-                f"`dlspec train --resume {folder}` goes on"
+                f"{training.world.resuming()} goes on"
             )
-        if _checkpoint_due(training, clock):
+        if training.world.decided(_checkpoint_due(training, clock)):
             _save(training, clock)
 
 
@@ -157,7 +167,7 @@ def _since_logged(training: Training, clock: Clock, figures: dict[str, float]) -
 def _running_figures(training: Training) -> dict[str, float]:
     """Means over the epoch so far. Stops the run where the loss is not finite."""
     state, objective = training.state, training.objective
-    figures = objective.means(state.totals, state.seen_by_step)
+    figures = objective.means(training.world.sum(state.totals), state.seen_by_step)
     if not all(math.isfinite(figures[name]) for name in objective.losses):
         _go_there_again(training)
     return figures
@@ -166,9 +176,10 @@ def _running_figures(training: Training) -> dict[str, float]:
 def _go_there_again(training: Training) -> None:
     """From the last checkpoint, which is good, with a look at every step. Raises SpecProblem."""
     state, last = training.state, training.state.step
-    found = newest_checkpoint(training.folder.checkpoints)
+    found = training.folder.newest_checkpoint()
     assert found is not None, "a run whose steps are not checked begins with a checkpoint"
     restore(state, found.checkpoint)
+    training.world.keep_first(state.totals)
     training.checked = True
     set_training(training.plan, state.models, state.names)
     while state.step < last:
@@ -198,6 +209,7 @@ def _finish_epoch(training: Training, reporter: Reporter, clock: Clock) -> None:
             training.validation,
             training.prepare_for_evaluation,
             plan.batch_size,
+            training.world,
         )
         set_training(plan, state.models, state.names)
         entry |= {f"val_{name}": figure for name, figure in figures.items()}
@@ -261,7 +273,8 @@ def _save(training: Training, clock: Clock) -> None:
             f"the weight `{broken}` stopped being finite before step {state.step + 1:,}; {ADVICE}"
         )
     state.seconds = clock.now
-    save_checkpoint(training.folder.checkpoints, capture(state, training.checkpoint_facts()))
+    training.world.settle(state.totals)
+    training.folder.save_checkpoint(capture(state, training.checkpoint_facts()))
     clock.saving = clock.now - start
     clock.last["saved"] = clock.now
 
@@ -272,11 +285,11 @@ def _finish(training: Training, reporter: Reporter) -> Run:
     windows = [entry for entry in folder.read_log() if entry.get("kind") == "step"]
     names = training.objective.measured_names
     curves = draw_curves(training.title, state.history, windows, names)
-    write_durably(folder.path / "curves.png", curves)
+    folder.write("curves.png", curves)
     if state.history:
-        state.model.load_state_dict(folder.read_best())
+        load_weights(state.model, folder.read_best())
     test = _test(training)
-    if test is not None and test.classes is not None:
+    if test is not None and test.classes is not None and training.world.first:
         write_confusion(folder.path, test)
     rate = state.step * training.plan.examples_per_step / max(state.seconds, 1e-9)
     if training.stopped is not None:
@@ -306,6 +319,7 @@ def _test(training: Training) -> Evaluation | None:
         training.dataset.test,
         training.prepare_for_evaluation,
         training.numerics,
+        training.world,
         classes=training.dataset.classes,
         by_class=True,
     )

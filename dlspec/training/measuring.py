@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from dlspec.training.distributed import World
+from dlspec.training.distributed_batch import counted, whole_batch
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.scoring import ByClass, WholeSplit
@@ -27,6 +29,7 @@ def measure(
     examples: Examples,
     prepare: Callable[[Batch], Batch],
     batch_size: int,
+    world: World,
     *,
     by_class: bool = False,
 ) -> Measured:
@@ -43,19 +46,22 @@ def measure(
     for model in models:
         model.eval()
     devices = [device] if device.type == "cuda" else []
-    with _without_gradients(objective), torch.random.fork_rng(devices):
+    with _without_gradients(objective), torch.random.fork_rng(devices), whole_batch(world):
         torch.default_generator.manual_seed(0)  # so that noise is the same each time
         if devices:
             torch.cuda.manual_seed(0)
-        for batch in examples.in_order(batch_size, prepare):
+        for batch in examples.in_order(batch_size, prepare, world):
             with numerics.forward():
                 computed = objective.measured(models, batch)
-            totals += objective.figures(computed, len(next(iter(batch.values()))))
-            if computed[0].scores is not None and computed[0].target is not None:
-                whole.add(computed[0].scores.detach(), computed[0].target)
+            share, (first, *_) = world.share, computed
+            totals += counted(world, objective.figures(computed, share.held))
+            if first.scores is not None and first.target is not None:
+                whole.add(first.scores.detach()[: share.counted], first.target[: share.counted])
     for model, training in zip(models, modes, strict=True):
         model.train(training)
-    found = objective.means(totals, [examples.count] * len(objective.losses)) | whole.figures()
+    whole.of_all(world)
+    seen = [examples.count] * len(objective.losses)
+    found = objective.means(world.sum(totals), seen) | whole.figures()
     return Measured({n: found[n] for n in objective.measured_names}, whole.by_class)
 
 

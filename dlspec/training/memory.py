@@ -40,6 +40,12 @@ def advice(training: Training, take_step: Callable[[Training], None]) -> str:
     weights, a batch of evaluation and a checkpoint that is not written. Call it when the error is
     no longer handled, since its frames hold what the step had allocated.
     """
+    if not training.world.alone:
+        device = device_name(training.numerics.device)
+        return (
+            f"there is not enough memory ({device}) for a process's share of a batch; `--shard`, "
+            "more devices, or `accumulate` with a smaller `batch_size` take less"
+        )
     size = training.plan.batch_size
     where = device_name(training.numerics.device)
     what = f"there is not enough memory ({where}) for batches of {size:,}"
@@ -61,7 +67,7 @@ def _fits(training: Training, take_step: Callable[[Training], None], size: int) 
         torch.cuda.empty_cache()
     plan = training.plan.model_copy(update={"batch_size": size})
     try:
-        _try(replace(training, plan=plan, order=None), take_step)
+        _try(replace(training, plan=plan, orders={}), take_step)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -77,7 +83,7 @@ def _try(trial: Training, take_step: Callable[[Training], None]) -> None:
         return
     size = trial.plan.batch_size
     split = trial.validation or Examples(trial.dataset.train, trial.numerics)
-    batch = next(split.in_order(size, trial.prepare_for_evaluation))
+    batch = next(split.in_order(size, trial.prepare_for_evaluation, trial.world))
     with torch.inference_mode():
         trial.objective.measured(trial.state.models, batch)
     save(capture(trial.state, {}).tensors)

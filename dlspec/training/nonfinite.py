@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dlspec.ir.training import StepPlan
+from dlspec.training.distributed_weights import here
 from dlspec.training.objective import Objective
 
 Batch = dict[str, torch.Tensor]
@@ -34,9 +35,8 @@ def explain(models: Sequence[nn.Module], objective: Objective, step: StepPlan, b
 def weight_that_is_not_finite(model: nn.Module) -> str | None:
     """The first weight with a value that is not finite. One wait for the device."""
     weights = dict(model.named_parameters())
-    total = torch.stack(
-        [weight.detach().float().abs().amax() for weight in weights.values() if weight.numel()]
-    )
+    parts = [here(weight.detach()) for weight in weights.values()]
+    total = torch.stack([part.float().abs().amax() for part in parts if part.numel()])
     if bool(torch.isfinite(total).all()):
         return None
     return next((name for name, weight in weights.items() if not _finite(weight)), None)
@@ -81,4 +81,4 @@ def _first_layer(
 def _finite(value: Any) -> bool:
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return True
-    return bool(torch.isfinite(value).all())
+    return bool(torch.isfinite(here(value)).all())

@@ -17,33 +17,32 @@ from torch import nn
 from dlspec import __version__
 from dlspec.backends.torch import BackendProblem, emit_module, load_module
 from dlspec.data import Dataset, load, replaced
-from dlspec.data.preparing import EvaluationFunction, TrainingFunction, prepare
 from dlspec.data.storage import Storage
 from dlspec.ir.card import spec_hash
 from dlspec.ir.data import DataPlan
 from dlspec.ir.graph import Program
 from dlspec.ir.hidden import no_hidden_matrices
-from dlspec.ir.mixing import mixed_classes
-from dlspec.ir.schedules import Plateau
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
-from dlspec.passes.fit import FitProblem, objective_problems, problems, retargeted, target_field
 from dlspec.passes.rewrite import Rewritten, rewrite
 from dlspec.training.beginning import begin_with, set_training
+from dlspec.training.checking import check_data, preparation, with_target
 from dlspec.training.device import (
     Numerics,
-    choose_device,
     choose_numerics,
     machine_facts,
 )
+from dlspec.training.distributed import World
+from dlspec.training.distributed_folder import open_run
+from dlspec.training.distributed_models import Computing
+from dlspec.training.distributed_plan import check_spread, spread_models
 from dlspec.training.examples import Examples
-from dlspec.training.folder import RunFolder
+from dlspec.training.freed import hold_memory
 from dlspec.training.objective import Objective, sum_type
 from dlspec.training.optimizers import build_optimizer
 from dlspec.training.order import batches_per_epoch
 from dlspec.training.problems import SpecProblem
 from dlspec.training.products import note_of_products, use_products
-from dlspec.training.ranges import range_problem
 from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
@@ -57,20 +56,18 @@ def prepare_training(
     build: Callable[[], nn.Module] | None = None,
 ) -> Training:
     """Everything that `train` does before the first step. Raises as `train` does."""
-    device, dataset = choose_device(options.device), _loaded(program.data[plan.data], options)
-    facts = run_facts(program, plan, options, dataset)
-    fitted, plan = with_target(program, plan, dataset)
-    check_data(fitted, plan, dataset)
-    for_training, for_evaluation = _preparation(fitted, plan, dataset)
+    world = options.world or World()
+    device = world.device(options.device)
+    fitted, plan, dataset, facts = _fitted(program, plan, options, world)
+    for_training, for_evaluation = preparation(fitted, plan, dataset)
+    world.ready()
     objective = Objective(fitted, plan)
     rewritten = rewrite(fitted) if options.rewrites and build is None else Rewritten(fitted, ())
     torch.manual_seed(plan.seed)
     models = (build(),) if build else build_models(rewritten.program, plan)
     begun = _begun(program, plan, models, options, facts)
-    numerics = choose_numerics(device, plan.precision, models, options.channels_last)
-    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
-    facts["machine"] = machine_facts(numerics) | {"products": list(products)}
-    facts["examples"] = _examples_facts(dataset, plan.target)
+    hold_memory(dataset, device)
+    models, numerics, adapted = _adapted(models, plan, options, device, facts)
     per_epoch = math.ceil(batches_per_epoch(len(dataset.train), plan.batch_size) / plan.accumulate)
     training = Training(
         plan,
@@ -84,16 +81,53 @@ def prepare_training(
         objective=objective,
         numerics=numerics,
         state=first_state(program, _placed(models, numerics), plan, objective, device),
-        folder=RunFolder(options.folder),
+        folder=open_run(options.folder, world),
         steps=total_steps(plan, per_epoch),
         steps_per_epoch=per_epoch,
         facts=facts,
         checked=device.type == "cpu",
+        world=world,
+        computing=Computing(world, objective, plan, sharded=options.shard),
     )
-    told = (*rewritten.notes, *note_of_products(products), *begun, *skipped_notes(dataset.skipped))
-    training.notes += [*dataset.notes, *told, _introduction(training)]
+    told = (*rewritten.notes, *begun, *skipped_notes(dataset.skipped))
+    training.notes += [*dataset.notes, *told, _introduction(training), *adapted]
     open_folder(training, program)
     return training
+
+
+def _fitted(
+    program: Program, plan: TrainPlan, options: TrainOptions, world: World
+) -> tuple[Program, TrainPlan, Dataset, dict[str, Any]]:
+    """The data, and program and plan as they fit it; what run.json says of them."""
+    with world.in_turn():
+        dataset = _loaded(program.data[plan.data], options)
+    facts = run_facts(program, plan, options, dataset)
+    fitted, plan = with_target(program, plan, dataset)
+    facts["examples"] = _examples_facts(dataset, plan.target)
+    check_data(fitted, plan, dataset)
+    check_spread(fitted, plan, world, sharded=options.shard)
+    return fitted, plan, dataset, facts
+
+
+def _adapted(
+    models: tuple[nn.Module, ...],
+    plan: TrainPlan,
+    options: TrainOptions,
+    device: torch.device,
+    facts: dict[str, Any],
+) -> tuple[tuple[nn.Module, ...], Numerics, list[str]]:
+    """Models as this machine computes them fast, alone or with others; sentences for the log."""
+    world = options.world or World()
+    channels_last = False if options.shard else options.channels_last  # FSDP needs rows first
+    numerics = choose_numerics(device, plan.precision, models, channels_last)
+    products = use_products(models) if numerics.bf16 and device.type == "cpu" else ()
+    spread, models = spread_models(models, plan, world, device, sharded=options.shard)
+    more = {"products": list(products), "processes": world.size}
+    facts["machine"] = machine_facts(numerics) | more
+    if not world.alone:
+        world.same("the spec", facts["spec_sha256"])
+        world.same("the data", json.dumps(facts["examples"]))
+    return models, numerics, [*note_of_products(products), *spread]
 
 
 def _begun(
@@ -178,25 +212,6 @@ def build_models(program: Program, plan: TrainPlan) -> tuple[nn.Module, ...]:
         raise SpecProblem(str(problem)) from problem
 
 
-def with_target(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[Program, TrainPlan]:
-    """The same with the field that the loss compares, known once the files have been read."""
-    found = target_field(dataset.plan.model_copy(update={"fields": dict(dataset.fields)}))
-    if plan.target in dataset.fields or plan.loss is None:
-        return program, plan  # `minimize` names its fields itself
-    return retargeted(program, plan, found)
-
-
-def _preparation(
-    program: Program, plan: TrainPlan, dataset: Dataset
-) -> tuple[TrainingFunction, EvaluationFunction]:
-    """How batches are prepared. Raises SpecProblem where a loss takes no mixed examples."""
-    try:
-        mixed = mixed_classes(plan, dataset.plan, program.objectives, dataset.fields)
-    except ValueError as problem:
-        raise SpecProblem(str(problem)) from problem
-    return prepare(dataset.plan, mixed)
-
-
 def place(model: nn.Module, numerics: Numerics) -> nn.Module:
     """The model on its device, its weights in the memory layout of the run."""
     model = model.to(numerics.device)
@@ -216,50 +231,6 @@ def total_steps(plan: TrainPlan, per_epoch: int) -> int:
     if plan.epochs is None:
         raise SpecProblem("a `train` needs `epochs` or `steps`")
     return plan.epochs * per_epoch
-
-
-def check_data(program: Program, plan: TrainPlan, dataset: Dataset) -> None:
-    """What could not be known before the files were read: whether they fit model and loss.
-
-    Raises SpecProblem.
-    """
-    for problem in _problems(program, plan, dataset):
-        advice = f"; {problem.help}" if problem.help else ""
-        raise SpecProblem(f"{problem.message}{advice}")
-    wrong = range_problem(program, plan, dataset)
-    if wrong is not None:
-        raise SpecProblem(wrong)
-    if len(dataset.validation) == 0 and any(
-        isinstance(step.schedule, Plateau) for step in plan.each_batch
-    ):
-        raise SpecProblem(
-            "`plateau` follows the validation split, which is empty; "
-            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
-        )
-    if plan.early_stopping is not None and len(dataset.validation) == 0:
-        raise SpecProblem(
-            "`early_stopping` follows the validation split, which is empty; "
-            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
-        )
-    if plan.requires and len(dataset.test) == 0:
-        raise SpecProblem(
-            f"`require {plan.requires[0].metric}` is checked on the test split, which is empty; "
-            f"`test = 20%` in `data {plan.data}` sets examples aside for it"
-        )
-
-
-def _problems(program: Program, plan: TrainPlan, dataset: Dataset) -> tuple[FitProblem, ...]:
-    if plan.loss is not None or plan.metrics:
-        found = problems(plan, program.graphs[plan.model], dataset.plan, dataset.fields)
-        if found:
-            return found
-    return tuple(
-        problem
-        for step in plan.each_batch
-        for problem in objective_problems(
-            plan, program.objectives[step.objective], dataset.plan, dataset.fields
-        )
-    )
 
 
 def run_facts(

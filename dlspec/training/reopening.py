@@ -13,11 +13,12 @@ from dlspec.ir.card import spec_hash
 from dlspec.ir.graph import Program
 from dlspec.ir.training import TrainPlan
 from dlspec.layers import snake_case
+from dlspec.training.checking import check_data, with_target
 from dlspec.training.device import choose_device, choose_numerics
 from dlspec.training.evaluation import evaluate_split
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
-from dlspec.training.preparing import build_models, check_data, place, with_target
+from dlspec.training.preparing import build_models, place
 from dlspec.training.problems import SpecProblem
 from dlspec.training.settings import Evaluation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlspec.ir.graph import Program
-from dlspec.training.checkpoint import Found, newest_checkpoint, set_aside
+from dlspec.training.checkpoint import Found
 from dlspec.training.problems import SpecProblem
 from dlspec.training.state import restore
 from dlspec.training.training import Training
@@ -23,7 +23,7 @@ def open_folder(training: Training, program: Program) -> None:
     if "start_from" in earlier:
         training.facts["start_from"] = earlier["start_from"]
     folder.clear_leftovers()
-    found = newest_checkpoint(folder.checkpoints)
+    found = folder.newest_checkpoint()
     if found is None:
         training.notes.append("no checkpoint was saved yet: the run starts from its beginning")
         folder.cut_log(0)
@@ -42,10 +42,11 @@ def _go_on(training: Training, found: Found) -> None:
             f"now there are {training.facts['examples']['train']}"
         )
     restore(training.state, found.checkpoint)
+    training.world.keep_first(training.state.totals)
     for sentence in found.refused:
         training.notes.append(f"{sentence}; going back to `{found.name}`")
     if found.refused:
-        set_aside(folder.checkpoints, found.name)
+        folder.set_aside(found.name)
     folder.cut_log(training.state.step)
     training.notes.append(f"going on after step {training.state.step:,} of {training.steps:,}")
     training.notes += machine_differences(facts["machine"], training.facts["machine"])

@@ -14,6 +14,7 @@ import torch
 from dlspec.ir.losstargets import Comparison
 from dlspec.ir.metrics import MOST_CLASSES, AnyMetric, Auroc, Averaged, TopK
 from dlspec.training import metrics
+from dlspec.training.distributed import World
 
 _SUMMED: dict[str, Callable[..., torch.Tensor]] = {
     "accuracy": metrics.accuracy,
@@ -157,6 +158,17 @@ class WholeSplit:
                 scores.sigmoid().reshape(-1, labels) if yes_or_no else scores.softmax(1)
             )
             self.targets.append(target.reshape(-1, labels) if yes_or_no else target.view(-1))
+
+    def of_all(self, world: World) -> None:
+        """Take in what the other processes of a run have counted."""
+        if world.alone:
+            return
+        self.count = int(world.sum(torch.tensor(self.count)))
+        self.hits = world.sum(self.hits)
+        self.matrix = None if self.matrix is None else world.sum(self.matrix)
+        if self.ranked:
+            self.chances = [world.joined(torch.cat(self.chances))]
+            self.targets = [world.joined(torch.cat(self.targets))]
 
     def figures(self) -> dict[str, float]:
         """The figures that need all scores at once."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from dlspec.ir.metrics import SHARES
 from dlspec.ir.training import Requirement
 from dlspec.training.classes import ClassTable
+from dlspec.training.distributed import World
 
 
 class TrainOptions(NamedTuple):
@@ -26,6 +27,8 @@ class TrainOptions(NamedTuple):
     channels_last:    memory layout of images; None takes what is faster.
     rewrites:         whether to compute faster in ways that leave every value the same.
     texts:            the spec's files by their names, kept in the run.
+    world:            the processes of the run; None asks the environment, as torchrun sets it.
+    shard:            whether the weights are divided among the processes (FSDP).
     test:             whether to measure the test split at the end.
     after_epoch:      is given what the log says of each epoch; what it raises ends the run.
     show:             progress on standard error: a bar on a terminal, lines elsewhere, or nothing.
@@ -42,6 +45,8 @@ class TrainOptions(NamedTuple):
     channels_last: bool | None = None
     rewrites: bool = True
     texts: Mapping[str, str] = MappingProxyType({})
+    world: World | None = None
+    shard: bool = False
     show: Literal["auto", "nothing"] = "auto"
     test: bool = True
     after_epoch: Callable[[dict[str, Any]], None] | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dlspec.training.checkpoint import Checkpoint
+from dlspec.training.distributed_weights import like, load_weights, whole
 
 
 @dataclass
@@ -66,8 +67,9 @@ def capture(state: State, facts: dict[str, Any]) -> Checkpoint:
     for number, optimizer in enumerate(state.optimizers):
         stored = optimizer.state_dict()
         scalars: dict[str, dict[str, Any]] = {}
-        for index, values in stored["state"].items():
-            for name, value in values.items():
+        # In order: bringing divided tensors together takes the same turns in all processes.
+        for index, values in sorted(stored["state"].items()):
+            for name, value in sorted(values.items()):
                 if isinstance(value, torch.Tensor):
                     tensors[f"optimizer.{number}.{index}.{name}"] = _plain(value)
                 else:
@@ -96,7 +98,7 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
     Raises KeyError or RuntimeError where the checkpoint is of another model or optimizer.
     """
     tensors, facts = checkpoint
-    state.model.load_state_dict(_within(tensors, "model."))
+    load_weights(state.model, _within(tensors, "model."))
     if state.averaged:
         state.whole(state.averaged).load_state_dict(_within(tensors, "averaged."))
     for number, optimizer in enumerate(state.optimizers):
@@ -135,7 +137,7 @@ def _optimizer_state(
         index, name = full_name.removeprefix(head).split(".", 1)
         parameter = parameters[int(index)]
         if name != "step" and tensor.shape == parameter.shape:
-            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+            tensor = like(parameter, tensor)
         values.setdefault(int(index), {})[name] = tensor
     groups = [
         {k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in saved["groups"]
@@ -154,4 +156,4 @@ def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """A copy on the CPU, which shares nothing (tied weights do) and lies as safetensors wants."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
+    return whole(tensor.detach()).to("cpu", copy=True).contiguous()

@@ -6,15 +6,19 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from dlspec.data import Dataset
 from dlspec.data.preparing import EvaluationFunction, TrainingFunction
+from dlspec.ir.datacheck import training_order
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
 from dlspec.training.device import Numerics
+from dlspec.training.distributed import World
+from dlspec.training.distributed_models import Computing
 from dlspec.training.examples import Examples
 from dlspec.training.folder import RunFolder
 from dlspec.training.objective import Objective
@@ -48,6 +52,8 @@ class Training:
     steps_per_epoch: int
     facts: dict[str, Any]
     checked: bool
+    world: World
+    computing: Computing
     notes: list[str] = field(default_factory=list)
     orders: dict[int, torch.Tensor] = field(default_factory=dict)
     """The order of the examples in the epoch at hand, and in the next where that is begun."""
@@ -128,6 +134,24 @@ class Training:
         """Which examples each batch has from a step on, to the end of the run."""
         for number in range(step, self.steps):
             yield from self.numbers(number).split(self.plan.batch_size)
+
+    def gathered(self, indices: torch.Tensor) -> torch.Tensor:
+        """Those of a batch's examples that this process prepares: its share.
+
+        Where chance has a part, it is the whole batch, as any number of processes does it.
+        """
+        return indices if self.random else indices[self.world.part(len(indices)).rows]
+
+    def shared(self, batch: dict[str, torch.Tensor], total: int) -> dict[str, torch.Tensor]:
+        """Of a batch of `total` examples as it was prepared, this process's share."""
+        if self.world.alone or not self.random:
+            return batch
+        return {name: field[self.world.part(total).rows] for name, field in batch.items()}
+
+    @cached_property
+    def random(self) -> bool:
+        """Whether chance has a part in how training examples are prepared."""
+        return any(stage.random for stage in training_order(self.dataset.plan))
 
     def checkpoint_facts(self) -> dict[str, Any]:
         """What a checkpoint says of the run that it belongs to."""

@@ -12,6 +12,8 @@ from torch import nn
 from dlspec.ir.training import StepPlan
 from dlspec.training import penalties
 from dlspec.training.averaging import follow
+from dlspec.training.distributed import PeerGone
+from dlspec.training.distributed_batch import counted, whole_batch
 from dlspec.training.nonfinite import ADVICE, explain
 from dlspec.training.objective import Batch
 from dlspec.training.optimizers import set_rate
@@ -20,30 +22,35 @@ from dlspec.training.problems import SpecProblem
 from dlspec.training.rates import learning_rate
 from dlspec.training.training import Training
 
+Part = tuple[Batch, int]
+"""This process's share of a batch, and how many examples the whole of it has."""
 
-def batches(training: Training) -> Iterable[Batch]:
+
+def batches(training: Training) -> Iterable[Part]:
     """The batches of the next step, prepared: one after the other, or kept for several steps."""
     made = _prepared(training)
     return made if len(training.plan.each_batch) == 1 else list(made)
 
 
-def _prepared(training: Training) -> Iterator[Batch]:
+def _prepared(training: Training) -> Iterator[Part]:
     plan, step = training.plan, training.state.step
     for number, indices in enumerate(training.numbers(step).split(plan.batch_size)):
-        training.examples.expect(islice(training.batches(step), number, None))
+        expected = map(training.gathered, training.batches(step))
+        training.examples.expect(islice(expected, number, None))
         generator = step_generator(plan.seed, step * plan.accumulate + number)
-        batch = training.prepare_batch(training.examples.gather(indices), generator)
-        yield training.examples.lay_out(batch)
+        stored = training.examples.gather(training.gathered(indices))
+        batch = training.shared(training.prepare_batch(stored, generator), len(indices))
+        yield training.examples.lay_out(batch), len(indices)
 
 
 def optimize(
-    training: Training, number: int, step: StepPlan, parts: Iterable[Batch], count: int
+    training: Training, number: int, step: StepPlan, parts: Iterable[Part], count: int
 ) -> torch.Tensor:
     """One step of one optimizer; the figures as sums over its examples, `count` of them."""
     state = training.state
     optimizer = state.optimizers[number]
     optimizer.zero_grad(set_to_none=True)
-    figures = [_gradients(training, step, batch, count) for batch in parts]
+    figures = [_gradients(training, number, step, part, count) for part in parts]
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     _regularize(training, weights)
     if step.gradient_clip is not None:
@@ -56,20 +63,21 @@ def optimize(
     return figures[0] if len(figures) == 1 else torch.stack(figures).sum(0)
 
 
-def _gradients(training: Training, step: StepPlan, batch: Batch, count: int) -> torch.Tensor:
+def _gradients(
+    training: Training, number: int, step: StepPlan, part: Part, count: int
+) -> torch.Tensor:
     """Add the gradients of a batch, by its share of the step's examples; its figures."""
-    state, objective = training.state, training.objective
+    (batch, size), state, world = part, training.state, training.world
+    share = world.divide(size)
     random_state = torch.get_rng_state() if training.checked else None
     with training.only_updated(step), training.numerics.forward():
-        computed = objective.compute(step, state.models, batch)
-    if training.checked and not math.isfinite(computed.loss.item()):
+        computed = training.computing.compute(number, state.models, state.names, batch)
+    if training.checked and world.any(not math.isfinite(computed.loss.item())):
         assert random_state is not None
         torch.set_rng_state(random_state)
-        _stop(training, step, batch)
-    size = len(next(iter(batch.values())))
-    loss = computed.loss if size == count else computed.loss * (size / count)
-    loss.backward()
-    return objective.figures([computed], size)
+        _stop(training, step, batch, computed.loss)
+    training.computing.backward(computed, size / count)
+    return counted(world, training.objective.figures([computed], share.held))
 
 
 def _regularize(training: Training, weights: Sequence[nn.Parameter]) -> None:
@@ -87,10 +95,12 @@ def average(training: Training) -> None:
             follow(averaged, model, decay, state.step)
 
 
-def _stop(training: Training, plan: StepPlan, batch: Batch) -> None:
+def _stop(training: Training, plan: StepPlan, batch: Batch, loss: torch.Tensor) -> None:
     """Say which layer gave the first value that is not finite. Weights are as before the step."""
     step = training.state.step
-    with training.numerics.forward():
+    with training.numerics.forward(), whole_batch(training.world):
         cause = explain(training.state.models, training.objective, plan, batch)
+    if bool(torch.isfinite(loss)):
+        raise PeerGone("the loss of another process is not finite")
     what = "the loss" if len(training.objective.losses) == 1 else f"the loss of `step {plan.name}`"
     raise SpecProblem(f"{what} is not finite at step {step + 1:,}: {cause}; {ADVICE}")

@@ -17,36 +17,10 @@ from typing import Any, NamedTuple
 from dlspec.ir.search import Search
 from dlspec.tuning.folder import StudyFolder
 from dlspec.tuning.interruption import told_of_signals
+from dlspec.tuning.methods import StudyOptions, opened, sampler_of
 from dlspec.tuning.problems import StudyProblem
 from dlspec.tuning.space import combinations, distributions, settings
 from dlspec.tuning.workers import Event, Worker
-
-NAME = "dlspec"
-_STARTUP = 5
-"""Trials that are finished before any other is given up, or drawn by what was learned."""
-
-
-class StudyOptions(NamedTuple):
-    """What a study is told beside the spec.
-
-    trials: how many there are at the end, those of earlier calls included.
-    jobs:   how many are trained at once.
-    metric: the figure of the validation split that decides, higher or lower.
-    pruner: `median`, `hyperband` or `none`; sampler: `tpe` or `random`.
-    task:   what a worker is told with every trial: device, data.
-    settings: overrides of every trial, beneath its own values.
-    """
-
-    trials: int
-    jobs: int
-    metric: str
-    higher: bool
-    pruner: str
-    sampler: str
-    seed: int
-    epochs: int | None
-    task: Mapping[str, Any]
-    settings: Mapping[str, str]
 
 
 class Trial(NamedTuple):
@@ -92,7 +66,7 @@ class Study:
         self.stopping = False
         self.interrupted = False
         self.fault: StudyProblem | None = None
-        self.study = _opened(folder, options)
+        self.study = opened(folder, options)
         every = combinations(searches, options.trials)
         self.untried = every or []
         self.wanted = options.trials if every is None else len(every)
@@ -262,7 +236,7 @@ class Study:
         if left:
             return left[0]
         apart = optuna.create_study(
-            sampler=_sampler(self.options, len(trials)),
+            sampler=sampler_of(self.options, len(trials)),
             direction="maximize" if self.options.higher else "minimize",
         )
         apart.add_trials(trials)
@@ -320,43 +294,6 @@ class Study:
             values,
             trial.user_attrs.get("reason", ""),
         )
-
-
-def _opened(folder: StudyFolder, options: StudyOptions) -> Any:
-    """Optuna's study in the folder's database."""
-    import optuna
-    from sqlalchemy import URL
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    url = URL.create("sqlite", database=str(folder.database.resolve()))
-    storage = optuna.storages.RDBStorage(url.render_as_string())
-    return optuna.create_study(
-        study_name=NAME,
-        storage=storage,
-        sampler=_sampler(options, 0),
-        pruner=_pruner(options),
-        direction="maximize" if options.higher else "minimize",
-        load_if_exists=True,
-    )
-
-
-def _sampler(options: StudyOptions, number: int) -> Any:
-    from optuna.samplers import RandomSampler, TPESampler
-
-    seed = (options.seed * 1_000_003 + number) % 2**32
-    if options.sampler == "random":
-        return RandomSampler(seed=seed)
-    return TPESampler(seed=seed, n_startup_trials=2 * _STARTUP, constant_liar=options.jobs > 1)
-
-
-def _pruner(options: StudyOptions) -> Any:
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
-
-    if options.pruner == "hyperband":
-        return HyperbandPruner(max_resource=options.epochs or "auto")
-    if options.pruner == "median":
-        return MedianPruner(n_startup_trials=_STARTUP)
-    return NopPruner()
 
 
 def _processors() -> int:

@@ -13,10 +13,11 @@ from dlspec.ir.search import Search
 from dlspec.ir.training import TrainPlan
 from dlspec.pipeline import Compiled, compile_file
 from dlspec.tuning.folder import StudyFolder
+from dlspec.tuning.methods import StudyOptions
 from dlspec.tuning.picture import draw_study
 from dlspec.tuning.problems import StudyProblem
 from dlspec.tuning.space import searches_of
-from dlspec.tuning.study import Study, StudyOptions, Trial
+from dlspec.tuning.study import Study, Trial
 
 
 class TuneOptions(NamedTuple):
@@ -119,28 +120,18 @@ def _check(program: Program, plan: TrainPlan, searches: tuple[Search, ...]) -> N
             f"the spec has {len(program.trains)} `train`s; put the one to tune into a file of "
             "its own, which can `use` the model"
         )
-    if len(plan.each_batch) > 1 or len(plan.models) > 1:
-        raise StudyProblem(
-            "a `train` in steps has no one figure of the validation split to compare trials by"
-        )
-    if program.data[plan.data].validation == 0 and options_have_no_split(program, plan):
-        raise StudyProblem(
-            "`tune` compares trials on the validation split, which is empty; "
-            f"`validation = 10%` in `data {plan.data}` sets examples aside for it"
-        )
-
-
-def options_have_no_split(program: Program, plan: TrainPlan) -> bool:
-    """Whether the data can have no validation split of its own in its files."""
-    return program.data[plan.data].source.kind_name() != "image_folder"
 
 
 def _metric(plan: TrainPlan, wanted: str | None) -> tuple[str, bool]:
     """The figure that decides, and whether higher is better."""
     known: Mapping[str, bool] = {
-        **{metric.kind_name(): metric.higher_is_better for metric in plan.metrics},
-        "loss": False,
+        **{m.kind_name(): m.higher_is_better for m in plan.metrics if m.number},
+        **({} if len(plan.each_batch) > 1 else {"loss": False}),
     }
+    if not known:
+        raise StudyProblem(
+            "a `train` in steps without `metrics` has no one figure to compare trials by"
+        )
     name = wanted.removeprefix("val_") if wanted is not None else next(iter(known))
     if name not in known:
         listed = ", ".join(f"`{one}`" for one in known)

@@ -75,7 +75,14 @@ def _try(task: dict[str, Any], channel: Channel) -> None:
     except Exception as problem:
         kind = "" if hasattr(problem, "exit_code") else f"{type(problem).__name__}: "
         text = kind + " ".join(str(problem).split())[:300]
-        _say_wrong(text, getattr(problem, "exit_code", 1), channel)
+        code = 1 if _of_memory(problem) else getattr(problem, "exit_code", 1)
+        _say_wrong(text, code, channel)
+
+
+def _of_memory(problem: BaseException) -> bool:
+    """Whether these values need more memory than there is: others may not."""
+    causes = (problem, problem.__cause__, problem.__context__)
+    return any(type(one).__name__ in ("MemoryError", "OutOfMemoryError") for one in causes)
 
 
 def _say_wrong(text: str, exit_code: int, channel: Channel) -> None:
