@@ -333,6 +333,7 @@ def test_a_saved_data_set(hub: Path):
     assert data.classes == ("cat", "dog") and data.train.fields["label"].tolist() == [0, 1] * 3
     assert data.train.fields["place"].tolist() == [[1, 2]] * 6 and len(data.test) == 1
     assert data.train.fields["weight"].dtype == np.float32 and "words" not in data.train.fields
+    assert any("'words'" in note and "not used" in note for note in data.notes)
     again = load(plan(HuggingFace(name="other/name")), Path(), f"huggingface:{hub / 'pets'}")
     assert len(again.train) == 6
 
