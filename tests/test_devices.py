@@ -432,6 +432,36 @@ def test_a_mistake_is_said_once(
     assert err.count(text) == 1 and not out and "Traceback" not in err
 
 
+def test_a_promise_that_does_not_hold_is_said_once(tmp_path: Path) -> None:
+    """With a first convolution as a product, whose gradients lie otherwise than DDP expects."""
+    file = tmp_path / "promise.dlnet"
+    file.write_text(
+        """
+model Small {
+  input image: float[1, 8, 8]
+  Conv(8, 3, activation=relu) -> Flatten -> Dense(10)
+}
+data Digits {
+  source = digits()
+  test   = 20%
+}
+train Small on Digits {
+  loss       = cross_entropy
+  optimizer  = sgd(lr=1e-4)
+  batch_size = 100
+  steps      = 2
+  precision  = bf16
+  metrics    = [accuracy]
+  require accuracy >= 99%
+}
+"""
+    )
+    got, out, err = train(file, "--out", tmp_path / "run", "--devices", "2")
+    assert got == 1 and err.count("does not hold") == 1, err
+    assert "Warning" not in err and "in process" not in err
+    assert out.count("test split") == 1
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_more_devices_than_there_are(tmp_path: Path) -> None:
     file = spec(tmp_path)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlspec.cli.exits import ENVIRONMENT, USAGE, EnvironmentFault
+from dlspec.cli.exits import ENVIRONMENT, USAGE, BrokenPromise, EnvironmentFault
 from dlspec.cli.terminal import message
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _end(ending: Ending, problem: BaseException, said: str) -> None:
     from dlspec.training.problems import Interrupted
 
     lost = isinstance(problem, PeerGone) or is_lost(problem)
-    if isinstance(problem, Interrupted) or (
+    if isinstance(problem, Interrupted | BrokenPromise) or (
         isinstance(problem, click.exceptions.Exit) and not said
     ):
         ending.over()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlspec.cli.exits import SPEC, EnvironmentFault, system_message
+from dlspec.cli.exits import BrokenPromise, EnvironmentFault, system_message
 from dlspec.cli.loading import format_option
 from dlspec.cli.terminal import result
 from dlspec.cli.train import chosen_device, spec_of, tell_requires, told
@@ -69,7 +69,7 @@ def command(
         raise EnvironmentFault(system_message(problem)) from problem
     _tell(evaluation, picture, format)
     if not evaluation.good:
-        raise click.exceptions.Exit(SPEC)
+        raise BrokenPromise
 
 
 def _tell(evaluation: Evaluation, picture: Path | None, format: str) -> None:

@@ -22,6 +22,13 @@ class SpecFault(click.ClickException):
     exit_code = SPEC
 
 
+class BrokenPromise(click.exceptions.Exit):
+    """A `require` that does not hold, at the end of a whole run and after it was said: exit 1."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC)
+
+
 class EnvironmentFault(click.ClickException):
     """No such file, no GPU, a full disk, a package that is not installed: exit 3."""
 

@@ -13,6 +13,7 @@ from dlspec.cli.exits import (
     ENVIRONMENT,
     SPEC,
     USAGE,
+    BrokenPromise,
     EnvironmentFault,
     SpecFault,
     system_message,
@@ -283,7 +284,7 @@ def _tell(run: Run, format: str) -> None:
     else:
         _tell_as_text(run)
     if not good:
-        raise click.exceptions.Exit(SPEC)
+        raise BrokenPromise
 
 
 def _tell_as_text(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -78,7 +79,10 @@ class Computing:
         wrapped = nn.parallel.DistributedDataParallel(step, **_no_buffers())
         for weight in unreached:
             weight.requires_grad_(True)
-        with _left_alone(step), whole_batch(self.world):
+        with _left_alone(step), whole_batch(self.world), warnings.catch_warnings():
+            # Channels last, and first convolutions as products, have gradients laid out in
+            # other ways than their weights: DDP copies them, and says so once.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket")
             self.backward(wrapped(batch))
         for weight in weights:
             weight.grad = None
