@@ -157,7 +157,7 @@ def test_a_layer_that_cannot_be_compiled_leaves_the_run_eager(
     told = capsys.readouterr().err
     assert "`compile` is not possible here: " in told and "LSTM" in told
     assert "steps are computed eager (nothing else is possible)" in told
-    with pytest.raises(MachineProblem, match="`--speed compile` is not possible here: .*LSTM"):
+    with pytest.raises(MachineProblem, match=r"`--speed compile` is not possible here: .*LSTM"):
         run(made, tmp_path / "ordered", None, speed="compile")
 
 
@@ -170,7 +170,7 @@ def test_short_runs_stay_eager(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_cuda_graphs_need_a_gpu(tmp_path: Path) -> None:
-    with pytest.raises(MachineProblem, match="`--speed graphs` .* CUDA graphs need") as caught:
+    with pytest.raises(MachineProblem, match=r"`--speed graphs` .* CUDA graphs need") as caught:
         run(program(), tmp_path / "run", None, speed="graphs", device="cpu")
     assert caught.value.exit_code == 3
 

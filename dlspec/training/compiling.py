@@ -29,7 +29,7 @@ class Compiled:
         self._graphs = kind == "graphs"
         self._objective = objective
         self._plan = plan
-        options = {"fallback_random": True, "triton.cudagraphs": self._graphs}
+        options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": self._graphs}
         self._functions = [
             cast(
                 "Callable[..., Any]",

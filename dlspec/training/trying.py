@@ -20,6 +20,7 @@ from dlspec.training.compiling import Compiled, reason
 from dlspec.training.device import synchronize
 from dlspec.training.distributed_models import Computing
 from dlspec.training.memory import is_out_of_memory
+from dlspec.training.problems import MachineProblem
 from dlspec.training.training import Training
 from dlspec.training.updating import batches, optimize
 from dlspec.training.ways import Kind
@@ -60,13 +61,10 @@ class Trials:
         way = self._way(kind, compiled)
         if not all(compiled.takes(batch) for batch, _ in self._parts):
             raise CannotCompute(f"no batch has {run.plan.batch_size:,} examples")
-        try:
+        with _told():
             for number in range(len(run.plan.each_batch)):
                 self._compare(way, number)
             self.take_steps(way, 3)
-        except Exception as error:  # a compiler may raise anything, and only copies are touched
-            told = "not enough memory" if is_out_of_memory(error) else reason(error)
-            raise CannotCompute(told) from error
         self._ways[kind] = way
         return compiled
 
@@ -91,14 +89,18 @@ class Trials:
                 optimize(way, number, step, self._parts, size)
 
     def seconds(self) -> dict[Kind, float]:
-        """What a step takes in each way: medians of rounds that take turns."""
-        self.take_steps(self._ways["eager"], 3)
-        once = self._timed(self._ways["eager"], 1)
-        count = max(1, min(50, round(ROUND_SECONDS / once)))
+        """What a step takes in each way: medians of rounds that take turns.
+
+        Raises CannotCompute.
+        """
         found: dict[Kind, list[float]] = {kind: [] for kind in self._ways}
-        for _ in range(ROUNDS):
-            for kind, way in self._ways.items():
-                found[kind].append(self._timed(way, count))
+        with _told():
+            self.take_steps(self._ways["eager"], 3)
+            once = self._timed(self._ways["eager"], 1)
+            count = max(1, min(50, round(ROUND_SECONDS / once)))
+            for _ in range(ROUNDS):
+                for kind, way in self._ways.items():
+                    found[kind].append(self._timed(way, count))
         return {kind: median(times) for kind, times in found.items()}
 
     def _timed(self, way: Training, count: int) -> float:
@@ -107,6 +109,19 @@ class Trials:
         self.take_steps(way, count)
         synchronize(way.numerics.device)
         return max(time.perf_counter() - start, 1e-9) / count
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever fails within becomes CannotCompute: compilers raise anything, copies are touched."""
+    try:
+        yield
+    except CannotCompute:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error if isinstance(error, MachineProblem) else error
+        told = "not enough memory" if is_out_of_memory(cause) else reason(cause)
+        raise CannotCompute(told) from error
 
 
 @contextmanager
@@ -123,7 +138,11 @@ def trials(training: Training) -> Iterator[Trials]:
             if not is_out_of_memory(error):
                 raise
             raise CannotCompute("not enough memory for a copy of the models") from error
-        yield made
+        try:
+            yield made
+        finally:
+            if training.numerics.device.type == "cuda":
+                torch.compiler.reset()  # CUDA graphs hold the copies' memory; the run makes its own
 
 
 @contextmanager
