@@ -12,6 +12,9 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("fresh", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
+# No test reaches out for a data set; those of downloads have a server of their own.
+os.environ["HF_HUB_OFFLINE"] = os.environ["DLSPEC_OFFLINE"] = "1"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -96,7 +96,7 @@ def test_fashion_mnist_is_read_as_mnist_is(tmp_path: Path):
     assert data.classes is not None and data.classes[9] == "Ankle boot"
 
 
-IMAGES = "model I { input image: float[3, 32, 32]\n Flatten -> Dense(10) }\n"
+IMAGES = "model Images { input image: float[3, 32, 32]\n Flatten -> Dense(10) }\n"
 
 
 def test_a_program_reads_cifar(tmp_path: Path):
@@ -159,7 +159,8 @@ def test_more_tokens_than_the_model_has_are_told(tmp_path: Path):
     (tmp_path / "a.dlnet").write_text(text)
     out = str(tmp_path / "run")
     done = CliRunner().invoke(dlspec, ["train", str(tmp_path / "a.dlnet"), "--out", out])
-    assert done.exit_code == 1 and "26" in done.output and "20" in done.output, done.output
+    assert done.exit_code == 1 and "goes from 0 to 25" in str(done.exception)
+    assert "has 20" in str(done.exception)
 
 
 # --- what is drawn -------------------------------------------------------------------
@@ -332,6 +333,7 @@ def test_a_saved_data_set(hub: Path):
     assert data.classes == ("cat", "dog") and data.train.fields["label"].tolist() == [0, 1] * 3
     assert data.train.fields["place"].tolist() == [[1, 2]] * 6 and len(data.test) == 1
     assert data.train.fields["weight"].dtype == np.float32 and "words" not in data.train.fields
+    assert any("'words'" in note and "not used" in note for note in data.notes)
     again = load(plan(HuggingFace(name="other/name")), Path(), f"huggingface:{hub / 'pets'}")
     assert len(again.train) == 6
 
@@ -352,7 +354,7 @@ def test_a_data_set_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_no_program_reads_the_hub():
     data = 'data D { source = huggingface("pets") }\n'
     made = compile_text(
-        f"{IMAGES}{data}train I on D {{\n loss = cross_entropy\n optimizer = sgd(lr=0.1)\n"
+        f"{IMAGES}{data}train Images on D {{\n loss = cross_entropy\n optimizer = sgd(lr=0.1)\n"
         " epochs = 1\n}\n"
     ).checked()
     with pytest.raises(BackendProblem, match="huggingface"):

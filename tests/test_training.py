@@ -26,6 +26,7 @@ from training_setup import (  # noqa: E402
 )
 
 from dlspec.data import load  # noqa: E402
+from dlspec.data.preparing import prepare as prepare_data  # noqa: E402
 from dlspec.training import metrics, preparing, resuming, schedules  # noqa: E402
 from dlspec.training.device import choose_device, computes_bf16  # noqa: E402
 from dlspec.training.nonfinite import explain  # noqa: E402
@@ -524,7 +525,7 @@ def test_where_steps_are_not_looked_at_they_are_done_again(
 def _sum_of_batch(step: int) -> torch.Tensor:
     made = program()
     dataset = load(made.data["Digits"], Path())
-    prepare, _ = preparing.prepare(dataset.plan)
+    prepare, _ = prepare_data(dataset.plan)
     per_epoch = batches_per_epoch(len(dataset.train), 64)
     epoch, position = divmod(step, per_epoch)
     numbers = epoch_order(len(dataset.train), 0, epoch)[position * 64 :][:64]

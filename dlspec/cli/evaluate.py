@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +78,9 @@ def _tell(evaluation: Evaluation, picture: Path | None, format: str) -> None:
         by_class = table.facts() if table else {"classes": None, "confusion": None}
         drawn = str(picture) if picture else None
         facts = {**evaluation.facts(), **by_class, "picture": drawn, "good": evaluation.good}
-        result(json.dumps(facts))
+        from dlspec.training.jsontext import json_text
+
+        result(json_text(facts))
         return
     from dlspec.training.reporting import figure_text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -273,8 +272,10 @@ def told(problem: DataProblem) -> click.ClickException:
 def _tell(run: Run, format: str) -> None:
     good = run.test is None or run.test.good
     if format == "json":
+        from dlspec.training.jsontext import json_text
+
         result(
-            json.dumps(
+            json_text(
                 {
                     "run": str(run.folder),
                     "steps": run.steps,

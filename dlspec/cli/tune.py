@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +109,9 @@ def _progress(quiet: bool) -> Any:
 
 def _tell(tuned: Tuned, format: str) -> None:
     if format == "json":
-        result(json.dumps(tuned.facts()))
+        from dlspec.training.jsontext import json_text
+
+        result(json_text(tuned.facts()))
         return
     result(trials_text(tuned))
     result(f"\n{tuned.text}")

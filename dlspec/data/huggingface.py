@@ -24,6 +24,8 @@ def read_huggingface(source: HuggingFace, place: Place) -> Stored:
 
     Raises DataProblem.
     """
+    if os.environ.get("DLSPEC_OFFLINE"):  # the library asks for its own variables when imported
+        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     try:
         import datasets
     except ModuleNotFoundError as error:
@@ -43,9 +45,25 @@ def read_huggingface(source: HuggingFace, place: Place) -> Stored:
     stored = {name: _arrays(source.name, parts[name]) for name in _SPLITS if name in parts}
     train, validation, test = (stored.get(name) for name in _SPLITS)
     assert train is not None
-    left = [name for name in parts if name not in _SPLITS]
-    note = f"of `{source.name}` the splits {', '.join(left)} are not used"
-    return Stored(train, validation, test, classes=classes, notes=(note,) if left else ())
+    notes = (
+        _unused(source.name, "splits", [name for name in parts if name not in _SPLITS]),
+        _unused(source.name, "columns", _left_out(parts["train"].column_names, train)),
+    )
+    return Stored(train, validation, test, classes=classes, notes=tuple(filter(None, notes)))
+
+
+def _unused(name: str, what: str, left: list[str]) -> str:
+    return f"of `{name}` the {what} {', '.join(map(ascii, left))} are not used" if left else ""
+
+
+def _left_out(columns: list[str], arrays: Arrays) -> list[str]:
+    """The columns that are no field: texts, lists of several lengths, names no spec can say."""
+    return [name for name in columns if _field(name, columns) not in arrays]
+
+
+def _field(column: str, columns: list[str]) -> str:
+    """The field that a column becomes: CIFAR's images are called `img` there."""
+    return "image" if column == "img" and "image" not in columns else column
 
 
 def _opened(source: HuggingFace, place: Place) -> Any:
@@ -64,8 +82,6 @@ def _opened(source: HuggingFace, place: Place) -> Any:
             ) from error
     if Path(source.name).exists():
         raise DataProblem(f"`{source.name}` names a folder here, outside the spec's", code="E0605")
-    if os.environ.get("DLSPEC_OFFLINE"):
-        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     try:
         return datasets.load_dataset(source.name, source.configuration)
     except Exception as error:  # the hub's, the network's, pyarrow's: it documents none
@@ -94,9 +110,7 @@ def _arrays(name: str, part: Any) -> Arrays:
         kind = type(part.features[column]).__name__
         array = _images(name, column, part) if kind == "Image" else _numbers(part, column)
         if array is not None:
-            arrays["image" if column == "img" and "image" not in part.column_names else column] = (
-                array
-            )
+            arrays[_field(column, part.column_names)] = array
     if not arrays:
         raise DataProblem(f"`{name}` has no column of numbers or images")
     return arrays

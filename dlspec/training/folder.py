@@ -31,6 +31,7 @@ from dlspec.training.checkpoint import (
 from dlspec.training.distributed_weights import whole
 from dlspec.training.durable import append_line, remove_partial_files, write_durably
 from dlspec.training.events import EventFile
+from dlspec.training.jsontext import json_text
 from dlspec.training.problems import MachineProblem, SpecProblem
 from dlspec.training.weights import DamagedWeights, packed, unpacked
 
@@ -68,7 +69,7 @@ class RunFolder:
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Write run.json."""
-        self.write("run.json", (json.dumps(facts, indent=1) + "\n").encode())
+        self.write("run.json", (json_text(facts, indent=1) + "\n").encode())
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the run."""
@@ -103,13 +104,10 @@ class RunFolder:
         return facts
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to metrics.jsonl, and to TensorBoard's events.
-
-        JSON has no NaN, which is the figure of a metric that has no value.
-        """
-        finite = {n: None if v != v else v for n, v in entry.items()}
-        append_line(self.metrics, json.dumps(finite))
-        self.events.add(finite)
+        """Add a line to metrics.jsonl, and to TensorBoard's events."""
+        line = json_text(entry)
+        append_line(self.metrics, line)
+        self.events.add(json.loads(line))
 
     def read_log(self) -> list[dict[str, Any]]:
         """The whole lines of metrics.jsonl."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +11,7 @@ from dlspec.ir.graph import Program
 from dlspec.ir.search import Search
 from dlspec.ir.training import TrainPlan
 from dlspec.pipeline import Compiled, compile_file
+from dlspec.training.jsontext import json_text
 from dlspec.tuning.folder import StudyFolder
 from dlspec.tuning.methods import StudyOptions
 from dlspec.tuning.picture import draw_study
@@ -144,7 +144,7 @@ def _written(folder: StudyFolder, study: Study, searches: tuple[Search, ...], ti
     trials, best = study.trials(), study.best()
     metric, higher = study.options.metric, study.options.higher
     listed = [trial.facts() for trial in trials]
-    folder.write("trials.json", (json.dumps(listed, indent=1) + "\n").encode())
+    folder.write("trials.json", (json_text(listed, indent=1) + "\n").encode())
     if best is None:
         reasons = dict.fromkeys(trial.reason for trial in trials if trial.reason)
         raise StudyProblem(f"no trial came to its end: {'; '.join(list(reasons)[:3])}")
