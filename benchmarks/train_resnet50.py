@@ -5,7 +5,8 @@
 The loop by hand computes in bf16, channels last, with a fused SGD, cuDNN's search for the best
 kernels, its images on the device and no wait within a step. `--peak` is the device's greatest
 rate of bf16 products in TFLOP/s without sparsity: 989 for an H100 SXM or an H200.
-`--device cpu --size 32 --batch 8 --samples 16 --rounds 1 --speed eager` shows that the script works.
+`--device cpu --size 32 --batch 8 --samples 16 --rounds 1 --speed eager` shows that the script
+works.
 """
 
 from __future__ import annotations
