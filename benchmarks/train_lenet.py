@@ -70,9 +70,16 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2560)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--speed", default="eager", help="eager, compile, graphs or measured")
     options = parser.parse_args()
     exact, automatic = (
-        prepare(f"mnist:{options.data}", options.batch, precision, options.device)
+        prepare(
+            f"mnist:{options.data}",
+            options.batch,
+            precision,
+            options.device,
+            speed=options.speed,
+        )
         for precision in ("float32", "auto")
     )
     rounds: dict[str, Round] = {

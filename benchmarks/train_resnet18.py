@@ -52,10 +52,18 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--speed", default="eager", help="eager, compile, graphs or measured")
     options = parser.parse_args()
     data = synthetic_images(options.samples)
     exact, automatic = (
-        prepare(data, options.batch, precision, options.device, "resnet18.dlnet")
+        prepare(
+            data,
+            options.batch,
+            precision,
+            options.device,
+            "resnet18.dlnet",
+            speed=options.speed,
+        )
         for precision in ("float32", "auto")
     )
     kind = "bf16" if automatic.numerics.bf16 else "float32"

@@ -5,7 +5,8 @@
 The loop by hand computes in bf16, channels last, with a fused SGD, cuDNN's search for the best
 kernels, its images on the device and no wait within a step. `--peak` is the device's greatest
 rate of bf16 products in TFLOP/s without sparsity: 989 for an H100 SXM or an H200.
-`--device cpu --size 32 --batch 8 --samples 16 --rounds 1` shows that the script works.
+`--device cpu --size 32 --batch 8 --samples 16 --rounds 1 --speed eager` shows that the script
+works.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--peak", type=float, default=989)
     parser.add_argument("--compile", action="store_true", help="torch.compile the loop by hand")
+    parser.add_argument("--speed", default="measured", help="eager, compile, graphs or measured")
     options = parser.parse_args()
     model, macs = resnet50()
     training = prepare(
@@ -96,6 +98,7 @@ def main() -> None:
         options.device,
         "resnet50.dlnet",
         {"ResNet.size": str(options.size)} if options.size != 224 else {},
+        options.speed,
     )
     rounds = {
         "by hand, tuned": tuned(model, training, options.batch, options.compile),

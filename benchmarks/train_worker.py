@@ -17,17 +17,19 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from dlspec.pipeline import compile_file
+from dlspec.training.device import float32_products
 from dlspec.training.examples import Examples
 from dlspec.training.loop import take_step
 from dlspec.training.measuring import measure
 from dlspec.training.preparing import prepare_training
 from dlspec.training.settings import TrainOptions
+from dlspec.training.speed import choose_fastest, settle
 from dlspec.training.training import Training
 
 HERE = Path(__file__).parent
@@ -40,15 +42,29 @@ def prepare(
     device: str = "auto",
     spec: str = "lenet.dlnet",
     further: Mapping[str, str] = MappingProxyType({}),
+    speed: Literal["eager", "compile", "graphs", "measured"] = "eager",
 ) -> Training:
-    """The model of a spec of this folder on `data` (`mnist:FOLDER`), ready for its first step."""
+    """The model of a spec of this folder on `data` (`mnist:FOLDER`), ready for its first step.
+
+    speed: how steps are computed; `measured` takes what is fastest here, and prints the figures.
+    """
     overrides = {"train.batch_size": str(batch), "train.precision": precision, **further}
     program = compile_file(HERE / spec, overrides).checked()
     folder = Path(tempfile.mkdtemp(prefix="dlspec-bench-")) / "run"
-    options = TrainOptions(folder, data=data, device=device, show="nothing")
+    way = "eager" if speed == "measured" else speed
+    options = TrainOptions(folder, data=data, device=device, speed=way, show="nothing")
     training = prepare_training(program, program.trains[0], options)
     training.state.model.train()
+    with float32_products(tf32=training.numerics.tf32):
+        if speed == "measured":
+            choose_fastest(training, _note)
+        else:
+            settle(training, _note)
     return training
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def synthetic_images(samples: int) -> str:
@@ -69,8 +85,9 @@ def train_on(training: Training, numbers: np.ndarray) -> tuple[int, float]:
     training.steps = training.steps_per_epoch = steps
     state.step = state.seen = 0
     state.totals.zero_()
-    for _ in range(steps):
-        take_step(training)
+    with float32_products(tf32=training.numerics.tf32):
+        for _ in range(steps):
+            take_step(training)
     return steps * size, state.totals[0].item() / state.seen
 
 

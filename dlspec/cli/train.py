@@ -71,6 +71,12 @@ class _Train(click.Command):
     help="Time between checkpoints; unless told, saving takes at most 5% of the time.",
 )
 @click.option(
+    "--speed",
+    type=click.Choice(["auto", "eager", "compile", "graphs"]),
+    default="auto",
+    help="How steps are computed: auto measures it; graphs are CUDA graphs.",
+)
+@click.option(
     "--no-rewrites",
     is_flag=True,
     help="Compute as the spec says it, not in faster ways with the same values.",
@@ -188,6 +194,7 @@ def _options(folder: Path, rest: dict[str, Any], root: Path, data: str | None) -
         checkpoint_every=rest["checkpoint_every"],
         world=rest["world"],
         shard=rest["shard"],
+        speed=rest["speed"],
         rewrites=not rest["no_rewrites"],
         show="nothing" if rest["quiet"] else "auto",
     )

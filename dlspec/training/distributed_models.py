@@ -13,6 +13,7 @@ from torch import nn
 
 from dlspec.ir.training import StepPlan, TrainPlan
 from dlspec.layers import snake_case
+from dlspec.training.compiling import Compiled
 from dlspec.training.distributed import World
 from dlspec.training.distributed_batch import whole_batch
 from dlspec.training.objective import Batch, Computed, Objective
@@ -24,6 +25,9 @@ class Computing:
     Alone or with divided weights the models themselves are called, which in the second case
     bring their weights together; else by way of a DDP for each step, made when the step is
     first taken.
+
+    compiled: computes whole batches in the stead of the functions themselves, where it is so
+              chosen and the run has one process.
     """
 
     def __init__(self, world: World, objective: Objective, plan: TrainPlan, *, sharded: bool):
@@ -31,6 +35,7 @@ class Computing:
         self.objective = objective
         self.plan = plan
         self.sharded = sharded
+        self.compiled: Compiled | None = None
         self._wrapped: dict[int, nn.Module] = {}
         self._draws: dict[int, bool] = {}
 
@@ -40,6 +45,8 @@ class Computing:
         """What step `number` minimises, of this process's share of a batch."""
         step = self.plan.each_batch[number]
         if self.world.alone:
+            if self.compiled is not None and self.compiled.takes(batch):
+                return self.compiled.compute(number, models, batch)
             return self.objective.compute(step, models, batch)
         updated = [
             model

@@ -10,7 +10,7 @@ from torch import nn
 from dlspec.data import Split
 from dlspec.ir.training import Requirement, TrainPlan
 from dlspec.training.classes import class_table
-from dlspec.training.device import Numerics, exact_float32
+from dlspec.training.device import Numerics, float32_products
 from dlspec.training.distributed import World
 from dlspec.training.examples import Batch, Examples
 from dlspec.training.measuring import measure
@@ -46,9 +46,9 @@ def evaluate_split(
     exported model. name: of the split; classes: their names, where the data has some;
     by_class: whether to tell classes apart even where no metric does.
     """
-    examples = Examples(split, numerics._replace(bf16=False))
+    examples = Examples(split, numerics._replace(bf16=False, tf32=False))
     batch_size = plan.batch_size
-    with exact_float32():
+    with float32_products():
         found = measure(
             models, objective, examples, prepare, batch_size, world or World(), by_class=by_class
         )

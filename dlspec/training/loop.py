@@ -14,7 +14,7 @@ from dlspec.training.beginning import set_training
 from dlspec.training.clock import Clock
 from dlspec.training.confusion import write_confusion
 from dlspec.training.curves import draw_curves
-from dlspec.training.device import exact_float32, peak_memory
+from dlspec.training.device import float32_products, peak_memory
 from dlspec.training.distributed import join, peers
 from dlspec.training.distributed_weights import load_weights
 from dlspec.training.evaluation import evaluate_split
@@ -26,6 +26,7 @@ from dlspec.training.preparing import prepare_training
 from dlspec.training.problems import Interrupted, MachineProblem, SpecProblem
 from dlspec.training.reporting import Reporter, choose_reporter, epoch_line
 from dlspec.training.settings import Evaluation, Run, TrainOptions
+from dlspec.training.speed import settle
 from dlspec.training.state import capture, restore
 from dlspec.training.training import Training
 from dlspec.training.updating import average, batches, optimize
@@ -60,12 +61,12 @@ def train(
 
 
 def _train(training: Training) -> Run:
-    state = training.state
+    state, tf32 = training.state, training.numerics.tf32
     reporter = choose_reporter(training.options.show, state.step, training.steps, training.epochs)
     try:
         for note in training.notes:
             reporter.note(note)
-        with Interruption() as interruption, exact_float32():
+        with Interruption() as interruption, float32_products(tf32=tf32):
             full = not _has_room(training, reporter, interruption)
         if full:
             raise MachineProblem(advice(training, take_step))
@@ -104,6 +105,7 @@ def _fit(training: Training, reporter: Reporter, interruption: Interruption) -> 
     if not training.checked and state.step == 0:
         _save(training, clock)  # to go there again from, should the loss stop being finite
     while not training.over:
+        settle(training, reporter.note)
         take_step(training)
         if state.step % training.steps_per_epoch == 0 or state.step == training.steps:
             _finish_epoch(training, reporter, clock)

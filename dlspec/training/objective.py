@@ -71,9 +71,22 @@ class Objective:
         )
         """Whether gradients are a part of what is minimised, so that measuring takes them."""
 
-    def compute(self, step: StepPlan, models: Sequence[nn.Module], batch: Batch) -> Computed:
-        """What a step minimises. Metrics compare with the class of the greatest share."""
-        computed = _computed(self._functions[step.objective](*models, batch))
+    def function(self, step: StepPlan) -> Callable[..., Any]:
+        """What computes the value that a step minimises, of models and a batch."""
+        return self._functions[step.objective]
+
+    def compute(
+        self,
+        step: StepPlan,
+        models: Sequence[nn.Module],
+        batch: Batch,
+        function: Callable[..., Any] | None = None,
+    ) -> Computed:
+        """What a step minimises. Metrics compare with the class of the greatest share.
+
+        function: stands in for the step's own, as a compiled one does.
+        """
+        computed = _computed((function or self.function(step))(*models, batch))
         if self.mixes and computed.target is not None and computed.target.ndim == 2:
             return computed._replace(target=computed.target.argmax(1))
         return computed

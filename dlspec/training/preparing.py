@@ -47,6 +47,7 @@ from dlspec.training.resuming import open_folder
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
 from dlspec.training.training import Training
+from dlspec.training.ways import Speed
 
 
 def prepare_training(
@@ -88,6 +89,7 @@ def prepare_training(
         checked=device.type == "cpu",
         world=world,
         computing=Computing(world, objective, plan, sharded=options.shard),
+        speed=Speed(options.speed),
     )
     told = (*rewritten.notes, *begun, *skipped_notes(dataset.skipped))
     training.notes += [*dataset.notes, *told, _introduction(training), *adapted]

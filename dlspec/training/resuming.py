@@ -9,6 +9,7 @@ from dlspec.training.checkpoint import Found
 from dlspec.training.problems import SpecProblem
 from dlspec.training.state import restore
 from dlspec.training.training import Training
+from dlspec.training.ways import Choice
 
 
 def open_folder(training: Training, program: Program) -> None:
@@ -22,6 +23,7 @@ def open_folder(training: Training, program: Program) -> None:
         raise SpecProblem(f"`{folder.path}` is the run of another spec, or of other overrides")
     if "start_from" in earlier:
         training.facts["start_from"] = earlier["start_from"]
+    training.speed.recorded = Choice.read(earlier)
     folder.clear_leftovers()
     found = folder.newest_checkpoint()
     if found is None:
@@ -47,6 +49,10 @@ def _go_on(training: Training, found: Found) -> None:
         training.notes.append(f"{sentence}; going back to `{found.name}`")
     if found.refused:
         folder.set_aside(found.name)
+    speed = training.speed
+    speed.began_at = training.state.step
+    before = facts["machine"].get("speed") or (speed.recorded and speed.recorded.kind)
+    speed.before = before or (None if speed.wanted == "auto" else "eager")
     folder.cut_log(training.state.step)
     training.notes.append(f"going on after step {training.state.step:,} of {training.steps:,}")
     training.notes += machine_differences(facts["machine"], training.facts["machine"])

@@ -25,6 +25,7 @@ class TrainOptions(NamedTuple):
     skip_bad:         whether to go on without rows and images that cannot be used.
     checkpoint_every: seconds between checkpoints; None lets saving take at most 5% of the time.
     channels_last:    memory layout of images; None takes what is faster.
+    speed:            how steps are computed; `auto` measures it for the device at hand.
     rewrites:         whether to compute faster in ways that leave every value the same.
     texts:            the spec's files by their names, kept in the run.
     world:            the processes of the run; None asks the environment, as torchrun sets it.
@@ -43,6 +44,7 @@ class TrainOptions(NamedTuple):
     skip_bad: bool = False
     checkpoint_every: float | None = None
     channels_last: bool | None = None
+    speed: Literal["auto", "eager", "compile", "graphs"] = "auto"
     rewrites: bool = True
     texts: Mapping[str, str] = MappingProxyType({})
     world: World | None = None

@@ -26,11 +26,12 @@ from dlspec.training.order import batches_per_epoch, epoch_order
 from dlspec.training.settings import TrainOptions
 from dlspec.training.state import State
 from dlspec.training.stopping import why_stopped
+from dlspec.training.ways import Speed
 
 
 @dataclass
 class Training:
-    """All that a run works with. Only `state`, `orders` and, in a replay, `checked` change.
+    """All that a run works with. Only `state`, `orders`, `speed` and in a replay `checked` change.
 
     checked: the loss of every step is read before the weights change. On the CPU that costs
              nothing; elsewhere it would make each step wait for the device.
@@ -54,6 +55,7 @@ class Training:
     checked: bool
     world: World
     computing: Computing
+    speed: Speed
     notes: list[str] = field(default_factory=list)
     orders: dict[int, torch.Tensor] = field(default_factory=dict)
     """The order of the examples in the epoch at hand, and in the next where that is begun."""
