@@ -21,6 +21,7 @@ def main() -> None:
     run("many_layers.py")
     run("onnx_build.py")
     run("train_resnet18.py")
+    run("large_data.py")
     folder = os.environ.get("MNIST")
     if folder is None:
         print("\nnot run: train_lenet.py, time_to_99.py; MNIST=FOLDER names the four IDX files")
