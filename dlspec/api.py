@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlspec.diagnostics import Diagnostic, SpecError
 from dlspec.ir.graph import Graph, Port, Program
@@ -46,14 +46,20 @@ def train(
     data: str | None = None,
     data_root: str | PathLike[str] = ".",
     resume: bool = False,
+    skip_bad: bool = False,
+    cache_limit: int | None = None,
+    speed: Literal["auto", "eager", "compile", "graphs"] = "auto",
 ) -> Run:
     """Train a model of a spec as its `train` says, and write the run into the folder `out`.
 
-    model:     the model to train, where the spec trains several
-    device:    `auto`, `cpu`, `cuda`, `cuda:1` or `mps`
-    data:      a source in the stead of the spec's, as `mnist:PATH`
-    data_root: where the paths of the spec start
-    resume:    go on with the run in `out`
+    model:       the model to train, where the spec trains several
+    device:      `auto`, `cpu`, `cuda`, `cuda:1` or `mps`
+    data:        a source in the stead of the spec's, as `mnist:PATH`
+    data_root:   where the paths of the spec start
+    resume:      go on with the run in `out`
+    skip_bad:    go on without rows and images that are broken
+    cache_limit: bytes of memory for decoded images; None is half of what is free
+    speed:       how steps are computed, as `--speed` says it
 
     Raises ValueError where the spec trains nothing, or several and no choice; otherwise what
     `dlspec.training.loop.train` raises.
@@ -70,7 +76,16 @@ def train(
     plan = program.plan_of(keys[model])
     assert plan is not None
     options = TrainOptions(
-        Path(out), resume, device, Path(data_root), data, show="nothing", texts=spec.texts
+        folder=Path(out),
+        resume=resume,
+        device=device,
+        data_root=Path(data_root),
+        data=data,
+        skip_bad=skip_bad,
+        cache_limit=cache_limit,
+        speed=speed,
+        texts=spec.texts,
+        show="nothing",
     )
     return fit(program, plan, options)
 
