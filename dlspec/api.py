@@ -19,6 +19,7 @@ from dlspec.source import Source, Span
 if TYPE_CHECKING:
     from dlspec.backends.problem import BackendProblem
     from dlspec.ir.dims import Dim
+    from dlspec.ir.training import TrainPlan
     from dlspec.passes.outline import Row
     from dlspec.training.settings import Run
 
@@ -67,14 +68,7 @@ def train(
     from dlspec.training.loop import train as fit
     from dlspec.training.settings import TrainOptions
 
-    program = spec.program
-    keys = {program.graphs[plan.model].name: plan.model for plan in program.trains}
-    if model is None and len(keys) == 1:
-        model = next(iter(keys))
-    if model not in keys:
-        raise ValueError(f"the spec trains {', '.join(keys) or 'nothing'}; `model` says which")
-    plan = program.plan_of(keys[model])
-    assert plan is not None
+    plan = _plan(spec.program, model)
     options = TrainOptions(
         folder=Path(out),
         resume=resume,
@@ -87,7 +81,19 @@ def train(
         texts=spec.texts,
         show="nothing",
     )
-    return fit(program, plan, options)
+    return fit(spec.program, plan, options)
+
+
+def _plan(program: Program, model: str | None) -> TrainPlan:
+    """How a model is trained, or the only one that is. Raises ValueError."""
+    keys = {program.graphs[plan.model].name: plan.model for plan in program.trains}
+    if model is None and len(keys) == 1:
+        model = next(iter(keys))
+    if model not in keys:
+        raise ValueError(f"the spec trains {', '.join(keys) or 'nothing'}; `model` says which")
+    plan = program.plan_of(keys[model])
+    assert plan is not None
+    return plan
 
 
 class Spec:
