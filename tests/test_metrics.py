@@ -401,3 +401,11 @@ train Critic on Digits {
     module = loaded(written(made, tmp_path))
     figures = module.measure(module.Critic(), module.load_data()["validation"])
     assert set(figures) == {"one", "two"}
+
+
+def test_more_cells_than_float32_counts() -> None:
+    """A batch of large images has more than 2²⁴ cells, from where float32 counts no further."""
+    count = 2**24 + 3
+    scores, target = torch.zeros(count, 1), torch.zeros(count, dtype=torch.uint8)
+    assert metrics.class_hits(scores, target).tolist() == [[count]] * 3
+    assert metrics.confusion(scores, target).tolist() == [[count]]

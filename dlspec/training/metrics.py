@@ -64,11 +64,11 @@ def class_hits(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     scores: [B, classes]; target: class numbers.
     """
     called, there = scores.argmax(1), target.view(-1).long()
-    none = torch.zeros(scores.shape[1], device=scores.device)
-    ones = torch.ones(len(scores), device=scores.device)
+    none = torch.zeros(scores.shape[1], dtype=torch.long, device=scores.device)
+    ones = torch.ones(len(scores), dtype=torch.long, device=scores.device)
     return torch.stack(
         [
-            none.index_add(0, called, (called == there).float()),
+            none.index_add(0, called, (called == there).long()),
             none.index_add(0, called, ones),
             none.index_add(0, there, ones),
         ]
@@ -123,8 +123,8 @@ def confusion(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """
     classes = scores.shape[1]
     cells = target.view(-1).long() * classes + scores.argmax(1)
-    ones = torch.ones(len(scores), device=scores.device)
-    none = torch.zeros(classes * classes, device=scores.device)
+    ones = torch.ones(len(scores), dtype=torch.long, device=scores.device)
+    none = torch.zeros(classes * classes, dtype=torch.long, device=scores.device)
     return none.index_add(0, cells, ones).view(classes, classes)
 
 
