@@ -340,3 +340,32 @@ def test_ten_times_the_limit_stays_within_it(tmp_path: Path) -> None:
     kept = sum(file.stat().st_size for file in (tmp_path / "cache").glob("*.rows"))
     assert kept > 10 * limit
     assert after - before < limit, f"{(after - before) / 2**20:.1f} MiB more"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of any bytes")
+def test_odd_names_are_read_and_steer_no_terminal(tmp_path: Path) -> None:
+    """A bad image is named or, where that is wanted, skipped and counted."""
+    folder = photos(tmp_path) / "photos" / "class0"
+    (folder / "0000.png").rename(folder / "\udcfe.png")  # a byte that is no UTF-8
+    assert len(on_disk(tmp_path).train) == 12
+    (folder / "\x1b[31mred.png").write_bytes(b"no image")
+    (tmp_path / "a.dlnet").write_text(
+        "model M {\n input image: float[3, 8, 8]\n Flatten -> Dense(3)\n}\n"
+        'data D { source = image_folder("photos") }\n'
+        "train M on D {\n loss = cross_entropy\n optimizer = sgd(lr=0.1)\n steps = 1\n}\n"
+    )
+    for more, code, said in (
+        ((), 1, "class0/\\x1b[31mred.png: not an image that can be read"),
+        (("--skip-bad",), 0, "skipped: photos/class0/\\x1b[31mred.png: not an image"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "dlspec", "train", "a.dlnet", "--out", "run", *more],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code and said in done.stderr, done.stderr
+        assert "\x1b" not in done.stderr
+    assert "1 bad rows or images were skipped" in done.stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -124,7 +125,8 @@ def _key(paths: Sequence[Path], steps: ImageSteps) -> str:
     digest = hashlib.sha256(_digest(PIL.__version__, steps).encode())
     for path in paths:
         status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(path))  # a name need not be UTF-8
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

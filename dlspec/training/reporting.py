@@ -12,6 +12,11 @@ _MOST_SHOWN = 3
 """Figures beside the bar, which is one line."""
 
 
+def _steerless(text: str) -> str:
+    """A line with everything escaped that could steer a terminal: files give names to it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class Reporter:
     """Says nothing: what library users and `--quiet` get."""
 
@@ -35,7 +40,7 @@ class LineReporter(Reporter):
     """One line a fact and an epoch, on standard error."""
 
     def note(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(_steerless(text) + "\n")
         sys.stderr.flush()
 
     def epoch(self, text: str) -> None:
@@ -70,7 +75,7 @@ class BarReporter(Reporter):
         self.bar.start()
 
     def note(self, text: str) -> None:
-        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.bar.console.print(_steerless(text), markup=False, highlight=False, soft_wrap=True)
 
     def step(
         self, step: int, epoch: int, figures: dict[str, float], rate: float, memory: int
