@@ -341,6 +341,11 @@ def test_files_outside_and_files_of_other_kinds_are_refused(tmp_path: Path) -> N
     ):
         with pytest.raises(DataProblem, match=said):
             run(net(f'start_from = "{path}"'), tmp_path / path, None, data_root=inside)
+    save_file({"totals": torch.zeros(1)}, inside / "step.safetensors")
+    (tmp_path / "step.json").write_text("{}")
+    (inside / "step.json").symlink_to(tmp_path / "step.json")  # what a checkpoint has beside it
+    with pytest.raises(DataProblem, match="leaves the folder"):
+        run(net('start_from = "step.safetensors"'), tmp_path / "step", None, data_root=inside)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def begin_with(whole: nn.Module, start: WeightsFile, root: Path) -> Begun:
 
 def read_weights(path: str, root: Path) -> tuple[dict[str, torch.Tensor], str]:
     """The weights of a safetensors file or of a checkpoint, and the file's SHA-256."""
-    file = Place(root, confined=True).file(path, "`start_from` names a file of weights")
+    place = Place(root, confined=True)
+    file = place.file(path, "`start_from` names a file of weights")
     if file.suffix != ".safetensors":
         raise DataProblem(f"{file}: weights are read from safetensors files alone")
     content = file.read_bytes()
@@ -60,7 +61,9 @@ def read_weights(path: str, root: Path) -> tuple[dict[str, torch.Tensor], str]:
     except SafetensorError:
         raise SpecProblem(f"`{path}` is damaged, or no safetensors file") from None
     if "totals" in tensors:
-        tensors = read_checkpoint(file.with_suffix(".json")).tensors
+        facts = file.with_suffix(".json")
+        place.check_inside(facts)
+        tensors = read_checkpoint(facts).tensors
     return model_weights(tensors), hashlib.sha256(content).hexdigest()
 
 
