@@ -462,6 +462,17 @@ train Small on Digits {
     assert out.count("test split") == 1
 
 
+@pytest.mark.parametrize("seconds", ["soon", "nan", "0"])
+def test_patience_is_a_number_of_seconds(seconds: str, tmp_path: Path) -> None:
+    process = start(
+        *("dlspec", "train", "--device", "cpu", "--devices", "2", spec(tmp_path)),
+        DLSPEC_PATIENCE=seconds,
+    )
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in err
+    assert err.count(f"`DLSPEC_PATIENCE` is {seconds!r}") == 1
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_more_devices_than_there_are(tmp_path: Path) -> None:
     file = spec(tmp_path)

@@ -50,6 +50,7 @@ def together(devices: int | None) -> Iterator[World | None]:
         yield None
         return
     _same_number(devices)
+    _check_patience()
     # What PyTorch's own log says of lost connections is said better here.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     streams = sys.stdout, sys.stderr
@@ -71,6 +72,17 @@ def _same_number(devices: int | None) -> None:
             f"--devices {devices} contradicts torchrun, which started {size} processes; "
             "leave it out."
         )
+
+
+def _check_patience() -> None:
+    from dlspec.training.distributed_ending import patience_of
+
+    try:
+        patience_of(os.environ)
+    except ValueError as problem:
+        if os.environ["RANK"] != "0":
+            raise click.exceptions.Exit(USAGE) from problem
+        raise click.UsageError(f"{problem}.") from problem
 
 
 @contextmanager

@@ -9,12 +9,13 @@ stands still is noticed by a thread that looks for signs of life.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,18 @@ PATIENCE = "DLSPEC_PATIENCE"
 BY_ANOTHER = 75
 """The exit code by which a process tells that launcher that it ended because of another."""
 GRACE = 3.0
+
+
+def patience_of(environment: Mapping[str, str]) -> float:
+    """The seconds that `DLSPEC_PATIENCE` names. Raises ValueError where it names none."""
+    text = environment.get(PATIENCE, "60")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"`{PATIENCE}` is {text[:40]!r}, and takes a number of seconds above 0")
+    return seconds
 
 
 class Ending:
@@ -118,7 +131,7 @@ class Ending:
         threading.Thread(target=self._watch, daemon=True, name="signs of life").start()
 
     def _watch(self) -> None:
-        patience = float(os.environ.get(PATIENCE, "60"))
+        patience = patience_of(os.environ)
         launcher = os.getppid()
         last: dict[int, tuple[Any, float]] = {}
         others = range(1, self.group.size) if self.group.first else [0]
