@@ -218,7 +218,9 @@ def _confusion_matrix(m: Measuring) -> Iterator[str]:
     yield '    """How many examples of a class (row) are called what (column)."""'
     yield from _beginning(m)
     size = max(m.compared.size, 2)
-    yield from statement("matrix = ", f"torch.zeros({size}, {size}, device=device)", 4)
+    yield from statement(
+        "matrix = ", f"torch.zeros({size}, {size}, dtype=torch.long, device=device)", 4
+    )
     body = [m.results(0).replace("loss, ", "_, ", 1)]
     if m.compared.kind == "labels":
         body += [
@@ -232,7 +234,7 @@ def _confusion_matrix(m: Measuring) -> Iterator[str]:
     else:
         body.append("matrix += confusion(scores, target)")
     yield from _batches(m, body)
-    yield "    return matrix.long()"
+    yield "    return matrix"
 
 
 def _shown(m: Measuring) -> str:
